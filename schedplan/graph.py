@@ -1,0 +1,241 @@
+"""The graph of states: which transitions there are, where training starts and where it ends.
+
+The graph is a networkx `DiGraph` whose nodes are `State`s, with `INITIAL` (the paper's S0) before
+all starts. It holds exactly what can matter: every state on some path from a start to a final
+state, and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import add
+from typing import TypeAlias
+
+import networkx as nx
+
+from schedplan.errors import GraphError
+from schedplan.rules import AllOf, Fixed, OneStep, Onward, Rule, Trade
+from schedplan.space import INITIAL, Selection, Space, State
+
+Transition: TypeAlias = tuple[State, State]
+"""(source, target): fine-tune the best model of the source under the target's settings."""
+
+Preset: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...]], Rule]
+"""(fixed axes, reversible axes) -> the rule of a family of graphs."""
+
+MAX_PAIRS = 100_000_000
+"""How many pairs of states a rule without bounded steps may be asked about (some minutes)."""
+
+
+def basic(fixed: tuple[str, ...] = (), reversible: tuple[str, ...] = ()) -> Rule:
+    """Exactly one axis moves one level forward (paper, section 3.2)."""
+    return OneStep() & Fixed(fixed)
+
+
+def extended(fixed: tuple[str, ...] = (), reversible: tuple[str, ...] = ()) -> Rule:
+    """Basic, or one axis forward and one reversible axis back, a level each (section 3.2)."""
+    return (OneStep() | Trade(reversible)) & Fixed(fixed)
+
+
+def any_onward(fixed: tuple[str, ...] = (), reversible: tuple[str, ...] = ()) -> Rule:
+    """Any axis moves forward by any number of levels; only reversible axes may move back."""
+    return Onward(reversible) & Fixed(fixed)
+
+
+def default_start(space: Space, fixed: Sequence[str], reversible: Sequence[str]) -> Selection:
+    """Return where training may start unless stated: first levels, and any of a fixed axis.
+
+    A reversible axis may start at its first two levels, as the paper's published schedules do.
+    """
+    return {
+        axis.name: list(axis.values[:2]) if axis.name in reversible else "first"
+        for axis in space.axes
+        if axis.name not in fixed
+    }
+
+
+def default_final(space: Space, fixed: Sequence[str]) -> Selection:
+    """Return where training ends unless stated: last levels, and any of a fixed axis."""
+    return {axis.name: "last" for axis in space.axes if axis.name not in fixed}
+
+
+@dataclass(frozen=True)
+class StateGraph:
+    """A checked graph of states; build it with `build_graph`.
+
+    Attributes:
+        space: the space that the states belong to.
+        dag: the states as nodes and the transitions as edges, those out of `INITIAL` included.
+        starts: the states that follow `INITIAL`.
+        finals: the states that a plan may end in.
+        unreached: final states that were asked for but that no start leads to.
+    """
+
+    space: Space
+    dag: nx.DiGraph[State]
+    starts: tuple[State, ...]
+    finals: tuple[State, ...]
+    unreached: tuple[State, ...] = ()
+
+    @property
+    def states(self) -> int:
+        """The number of states, `INITIAL` not counted."""
+        return self.dag.number_of_nodes() - 1
+
+    @property
+    def transitions(self) -> int:
+        """The number of transitions, those out of `INITIAL` counted."""
+        return self.dag.number_of_edges()
+
+    @cached_property
+    def order(self) -> tuple[State, ...]:
+        """All states, each after every state that leads to it; `INITIAL` first."""
+        return tuple(nx.topological_sort(self.dag))
+
+
+def build_graph(
+    space: Space, rule: Rule, starts: Iterable[State], finals: Iterable[State]
+) -> StateGraph:
+    """Build the graph of all transitions that `rule` allows between `starts` and `finals`.
+
+    A transition always changes the state, so `rule` is never asked about a state and itself.
+
+    Raises:
+        SpaceError: if the rule names an axis that `space` does not have.
+        GraphError: if there is no start or no final state, no final state can be reached (the
+            message names the rule that cuts it off), or there is a cycle (the message shows it).
+
+    Example:
+        >>> from schedplan.space import Axis
+        >>> space = Space((Axis("clip", (16, 32, 128)), Axis("rate", (0.04, 0.004, 0.0004))))
+        >>> starts = space.select({"rate": "first", "clip": [16, 32]})
+        >>> finals = space.select({"rate": "last", "clip": "last"})
+        >>> build_graph(space, basic(), starts, finals).transitions
+        14
+        >>> build_graph(space, extended(reversible=("clip",)), starts, finals).transitions
+        18
+    """
+    rule.check(space)
+    starts, finals = tuple(starts), tuple(finals)
+    if not starts:
+        raise GraphError("the graph has no start state", path=("start",))
+    if not finals:
+        raise GraphError("the graph has no final state", path=("final",))
+    edges = _explore(space, rule, starts)
+    dag: nx.DiGraph[State] = nx.DiGraph()
+    dag.add_edges_from((INITIAL, start) for start in starts)
+    dag.add_edges_from(edges)
+    reached = tuple(final for final in finals if final in dag)
+    if not reached:
+        raise _unreachable(space, rule, starts, finals)
+    useful = _ancestors(dag, reached)
+    dag.remove_nodes_from([state for state in dag if state not in useful])
+    _check_acyclic(dag)
+    return StateGraph(
+        space=space,
+        dag=dag,
+        starts=tuple(state for state in starts if state in dag),
+        finals=reached,
+        unreached=tuple(final for final in finals if final not in dag),
+    )
+
+
+def _explore(space: Space, rule: Rule, starts: Sequence[State]) -> list[Transition]:
+    """Return every allowed transition that can be met from `starts`, breadth first."""
+    candidates = _candidates(space, rule)
+    edges: list[Transition] = []
+    seen = {start: start for start in starts}
+    queue = list(seen)
+    for source in queue:
+        for levels in candidates(source):
+            target = seen.get(levels) or State(levels, space)
+            if rule(source, target):
+                edges.append((source, target))
+                if target not in seen:
+                    seen[target] = target
+                    queue.append(target)
+    return edges
+
+
+def _candidates(space: Space, rule: Rule) -> Callable[[State], Iterable[State]]:
+    """Return a function from a state to the levels of all states worth asking `rule` about."""
+    steps = rule.steps(space)
+    if steps is None:
+        if space.size**2 > MAX_PAIRS:
+            raise GraphError(
+                f"the rule has to be asked about {space.size:,} x {space.size:,} pairs of states",
+                allowed=f"at most {MAX_PAIRS:,} pairs",
+                hint="combine it with a preset or rule of bounded steps, such as 'extended'",
+                path=("transitions",),
+            )
+        states = list(space.states())
+        return lambda source: [state for state in states if state != source]
+    sizes = [len(axis.values) for axis in space.axes]
+    ordered = sorted(step for step in steps if any(step))
+
+    def neighbours(source: State) -> Iterable[State]:
+        for step in ordered:
+            levels = tuple(map(add, source, step))
+            if all(0 <= level < size for level, size in zip(levels, sizes, strict=True)):
+                yield State(levels, space)
+
+    return neighbours
+
+
+def _ancestors(dag: nx.DiGraph[State], finals: Iterable[State]) -> set[State]:
+    """Return `finals` and every state from which one of them can be reached."""
+    found = set(finals)
+    queue = list(found)
+    while queue:
+        for state in dag.predecessors(queue.pop()):
+            if state not in found:
+                found.add(state)
+                queue.append(state)
+    return found
+
+
+def _check_acyclic(dag: nx.DiGraph[State]) -> None:
+    if nx.is_directed_acyclic_graph(dag):
+        return
+    cycle = [source.label for source, _ in nx.find_cycle(dag)]
+    raise GraphError(
+        f"the graph has a cycle: {' > '.join([*cycle, cycle[0]])}",
+        hint="training could go round for ever; make one of the axes that move back there "
+        "non-reversible, or add a rule that forbids one of these transitions",
+        path=("transitions",),
+    )
+
+
+def _unreachable(
+    space: Space, rule: Rule, starts: Sequence[State], finals: Sequence[State]
+) -> GraphError:
+    """Return the error that says which final states are cut off, and by which rule."""
+    names = ", ".join(state.label for state in finals[:3]) + (", ..." if len(finals) > 3 else "")
+    guilty = [part for part in _conjuncts(rule) if _opens(space, rule, part, starts, finals)]
+    cut = (
+        f"without the rule {' or '.join(map(repr, guilty))} it could be"
+        if guilty
+        else "no single rule is to blame; loosen several, or change start or final"
+    )
+    return GraphError(
+        f"no final state ({names}) can be reached from any start",
+        hint=cut,
+        path=("final",),
+    )
+
+
+def _opens(
+    space: Space, rule: Rule, part: Rule, starts: Sequence[State], finals: Sequence[State]
+) -> bool:
+    """Return whether a final state could be reached if `part` were left out of `rule`."""
+    rest = AllOf(tuple(other for other in _conjuncts(rule) if other is not part))
+    if rest.steps(space) is None and space.size**2 > MAX_PAIRS:
+        return False
+    reached = {target for _, target in _explore(space, rest, starts)} | set(starts)
+    return any(final in reached for final in finals)
+
+
+def _conjuncts(rule: Rule) -> tuple[Rule, ...]:
+    return rule.rules if isinstance(rule, AllOf) else (rule,)
