@@ -1,0 +1,52 @@
+"""A small torch network on handwritten digits, with the five verbs. Used by digits_torch.yaml."""
+
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from schedplan.trainer import derive_seed
+
+data, labels = map(torch.tensor, load_digits(return_X_y=True))
+train, val = train_test_split(torch.arange(len(data)), test_size=0.4, random_state=0)
+images = (data / 16).float().reshape(-1, 1, 8, 8)
+
+
+class DigitsTrainer:
+    metrics = ("accuracy",)
+
+    def begin(self, params, start, seed):
+        torch.manual_seed(seed)
+        self.params, self.seed, self.epoch = params, seed, 0
+        self.model = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Linear(256, 10),
+        )  # fmt: skip
+        self.optimizer = torch.optim.SGD(self.model.parameters(), params["learning_rate"], 0.9)
+        if start:
+            self.model.load_state_dict(torch.load(start / "model.pt", weights_only=True))
+
+    def train_epoch(self):
+        self.epoch += 1
+        torch.manual_seed(derive_seed(self.seed, self.epoch))
+        for batch in train[torch.randperm(len(train))].split(self.params["batch_size"]):
+            noise = self.params["augmentation"] * torch.randn(len(batch), 1, 8, 8)
+            loss = nn.functional.cross_entropy(self.model(images[batch] + noise), labels[batch])
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        return {"loss": loss.item()}
+
+    @torch.no_grad()
+    def evaluate(self):
+        return {"accuracy": (self.model(images[val]).argmax(1) == labels[val]).float().mean().item()}
+
+    def save(self, folder):
+        torch.save(self.model.state_dict(), folder / "model.pt")
+        torch.save({"optimizer": self.optimizer.state_dict(), "epoch": self.epoch}, folder / "run.pt")
+
+    def restore(self, folder):
+        self.model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
+        run = torch.load(folder / "run.pt", weights_only=True)
+        self.optimizer.load_state_dict(run["optimizer"])
+        self.epoch = run["epoch"]
