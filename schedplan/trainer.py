@@ -1,0 +1,211 @@
+"""What the planner asks of a training framework, and two ways to write a trainer in few lines.
+
+A `Trainer` trains under one setting at a time. The epoch loop, the knee, snapshots, resume and
+devices are the core's business, so a trainer holds nothing but a model, its optimiser and data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from schedplan.errors import TrainerError
+from schedplan.space import Params
+
+Metrics: TypeAlias = Mapping[str, float]
+"""What one epoch or one evaluation measured, by name."""
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """Five verbs; any framework can implement them in about 25 lines.
+
+    A trainer may also have an attribute `metrics: tuple[str, ...]`, the keys of what `evaluate`
+    returns, so that a misspelt metric is refused before anything is trained.
+
+    Any exception raised by a verb marks the transition as failed, with the exception as reason.
+    """
+
+    def begin(self, params: Params, start: Path | None, seed: int) -> None:
+        """Start a transition: a model, and a fresh optimiser under `params`.
+
+        Args:
+            params: all hyperparameters of the state to be trained, axes and links.
+            start: a folder that `save` has filled, whose model goes on; None for a new model.
+            seed: makes initial weights, sampling and augmentation repeatable.
+        """
+
+    def train_epoch(self) -> Metrics:
+        """Train one epoch and return what it measured, e.g. `{"loss": 0.3}`; may be empty."""
+
+    def evaluate(self) -> Metrics:
+        """Measure the present model on validation data, e.g. `{"top1": 0.71}`."""
+
+    def save(self, folder: Path) -> None:
+        """Write model, optimiser and random state into the empty, existing `folder`."""
+
+    def restore(self, folder: Path) -> None:
+        """Continue inside the transition begun last, as it was when `folder` was saved."""
+
+
+TrainerFactory: TypeAlias = Callable[[], Trainer]
+"""Makes a trainer; picklable, so that it can be called in another process."""
+
+
+def derive_seed(*parts: object) -> int:
+    """Return a seed in [0, 2**32) that depends on `parts` alone, on every machine.
+
+    Example:
+        >>> derive_seed(0, "S0--16") == derive_seed(0, "S0--16") != derive_seed(1, "S0--16")
+        True
+    """
+    text = json.dumps([str(part) for part in parts])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+class FunctionTrainer:
+    """A trainer from five plain functions, for models without optimiser state worth keeping.
+
+    Args:
+        build: (params, seed) -> a new model that will train under `params`.
+        train: (model, seed) trains one epoch; the seed is another one for every epoch. May return
+            metrics.
+        evaluate: model -> metrics on validation data.
+        save: (model, folder) writes what the model has learned.
+        load: (model, folder) puts what `save` wrote into a model that `build` has made.
+
+    Example:
+        A "model" that learns to count:
+
+        >>> from pathlib import Path
+        >>> trainer = FunctionTrainer(
+        ...     build=lambda params, seed: {"count": 0, "by": params["step"]},
+        ...     train=lambda model, seed: model.update(count=model["count"] + model["by"]),
+        ...     evaluate=lambda model: {"count": model["count"]},
+        ...     save=lambda model, folder: (folder / "count").write_text(str(model["count"])),
+        ...     load=lambda model, folder: model.update(count=int((folder / "count").read_text())),
+        ... )
+        >>> trainer.begin({"step": 3}, start=None, seed=0)
+        >>> trainer.train_epoch()
+        {}
+        >>> trainer.evaluate()
+        {'count': 3}
+    """
+
+    def __init__(
+        self,
+        build: Callable[[Params, int], Any],
+        train: Callable[[Any, int], Metrics | None],
+        evaluate: Callable[[Any], Metrics],
+        save: Callable[[Any, Path], object],
+        load: Callable[[Any, Path], object],
+    ) -> None:
+        self._build, self._train, self._evaluate = build, train, evaluate
+        self._save, self._load = save, load
+
+    def begin(self, params: Params, start: Path | None, seed: int) -> None:
+        self._seed, self._epoch = seed, 0
+        self._model = self._build(params, seed)
+        if start is not None:
+            self._load(self._model, start)
+
+    def train_epoch(self) -> Metrics:
+        self._epoch += 1
+        metrics = self._train(self._model, derive_seed(self._seed, self._epoch))
+        return metrics if isinstance(metrics, Mapping) else {}
+
+    def evaluate(self) -> Metrics:
+        return self._evaluate(self._model)
+
+    def save(self, folder: Path) -> None:
+        self._save(self._model, folder)
+        (folder / "epoch.json").write_text(json.dumps({"epoch": self._epoch}))
+
+    def restore(self, folder: Path) -> None:
+        self._load(self._model, folder)
+        self._epoch = json.loads((folder / "epoch.json").read_text())["epoch"]
+
+
+Training: TypeAlias = Generator[tuple[Metrics, Callable[[Path], object]], None, None]
+"""Yields (validation metrics, a function that saves the present model into a folder)."""
+
+
+class GeneratorTrainer:
+    """A trainer from one generator function, for an existing training loop.
+
+    Args:
+        function: called as `function(params, start, seed, resume)`. It yields first for the model
+            as handed over, then once after every epoch, for ever. `start` is a saved folder whose
+            model goes on with a fresh optimiser, or None; `resume` is a folder saved inside this
+            very transition, to be continued with optimiser and random state, or None.
+
+    Example:
+        >>> def count(params, start, seed, resume):
+        ...     folder, total = resume or start, 0
+        ...     if folder:
+        ...         total = int((folder / "total").read_text())
+        ...     while True:
+        ...         yield {"total": total}, lambda to: (to / "total").write_text(str(total))
+        ...         total += params["step"]
+        >>> trainer = GeneratorTrainer(count)
+        >>> trainer.begin({"step": 2}, start=None, seed=0)
+        >>> _ = trainer.train_epoch()
+        >>> trainer.evaluate()
+        {'total': 2}
+    """
+
+    def __init__(self, function: Callable[[Params, Path | None, int, Path | None], Training]):
+        self._function = function
+
+    def begin(self, params: Params, start: Path | None, seed: int) -> None:
+        self._begun = (params, start, seed)
+        self._training = self._function(params, start, seed, None)
+        self._advance()
+
+    def train_epoch(self) -> Metrics:
+        self._advance()
+        return {}
+
+    def evaluate(self) -> Metrics:
+        return self._metrics
+
+    def save(self, folder: Path) -> None:
+        self._save_to(folder)
+
+    def restore(self, folder: Path) -> None:
+        self._training.close()
+        self._training = self._function(*self._begun, folder)
+        self._advance()
+
+    def _advance(self) -> None:
+        try:
+            self._metrics, self._save_to = next(self._training)
+        except StopIteration:
+            raise TrainerError(
+                "the training generator has ended",
+                hint="it must yield after every epoch, for ever; the knee estimator decides when "
+                "to stop",
+            ) from None
+
+
+class PerThread:
+    """A factory that makes one trainer per thread and hands it out again, transition after
+    transition, so that data and devices are set up once. A pickled copy starts afresh.
+    """
+
+    def __init__(self, factory: TrainerFactory) -> None:
+        self._factory = factory
+        self._local = threading.local()
+
+    def __call__(self) -> Trainer:
+        if not hasattr(self._local, "trainer"):
+            self._local.trainer = self._factory()
+        trainer: Trainer = self._local.trainer
+        return trainer
+
+    def __reduce__(self) -> tuple[type[PerThread], tuple[TrainerFactory]]:
+        return PerThread, (self._factory,)

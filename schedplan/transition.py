@@ -1,0 +1,208 @@
+"""One transition: the epoch loop that every search, replay and retry runs through.
+
+Train an epoch, evaluate, save a snapshot, write it down, ask the knee estimator. A transition that
+was cut off goes on from its last snapshot; one that has ended is never trained again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from schedplan.errors import MetricError, NotFiniteError, SchedplanError, UsageError, did_you_mean
+from schedplan.journal import (
+    Attempt,
+    EpochRecord,
+    Outcome,
+    RunFolder,
+    Status,
+)
+from schedplan.knees import KneeEstimator, Mode, Verdict
+from schedplan.space import Params
+from schedplan.trainer import Metrics, Trainer, TrainerFactory
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """All that is needed to train a transition, wherever that is; picklable.
+
+    Attributes:
+        run: the run folder.
+        key: the transition's name in it.
+        params: the target state's hyperparameters.
+        start: the snapshot to begin from, relative to `run`; None for a new model.
+        seed: for the trainer.
+        metric: which of the metrics is planned for.
+        mode: `max` or `min`.
+        estimator: decides when to stop and which epoch's model to hand on.
+        trainer: makes the trainer.
+    """
+
+    run: RunFolder
+    key: str
+    params: Params
+    start: str | None
+    seed: int
+    metric: str
+    mode: Mode
+    estimator: KneeEstimator
+    trainer: TrainerFactory
+
+
+@dataclass(frozen=True)
+class EpochEvent:
+    """A transition has an epoch more."""
+
+    key: str
+    record: EpochRecord
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class TransitionEvent:
+    """A transition has started (`outcome` is None) or ended; `known` if a past run trained it."""
+
+    key: str
+    params: Mapping[str, Any]
+    outcome: Outcome | None = None
+    known: bool = False
+
+
+Observer: TypeAlias = Callable[[EpochEvent], object]
+
+
+def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
+    """Train a transition to its end and publish how it ended.
+
+    A trainer that raises, or reports a metric that is not finite, ends the transition as `failed`.
+
+    Raises:
+        UsageError: what the user has to mend before anything can be trained, such as a metric
+            that the trainer does not report.
+    """
+    folder = assignment.run.transition(assignment.key)
+    if known := folder.outcome():
+        return known
+    loop = _EpochLoop(assignment, folder.begin_attempt(), observe or _ignore)
+    try:
+        outcome = loop.run()
+    except UsageError:
+        raise
+    except Exception as error:
+        folder.write_error("".join(traceback.format_exception(error)))
+        kind = "" if isinstance(error, SchedplanError) else f"{type(error).__name__}: "
+        outcome = loop.failed(f"{kind}{error}")
+    folder.publish(outcome)
+    return outcome
+
+
+@dataclass(frozen=True)
+class _EpochLoop:
+    assignment: Assignment
+    attempt: Attempt
+    observe: Observer
+
+    def run(self) -> Outcome:
+        trainer = self._begin()
+        while not (verdict := self._judge()).stop:
+            since = time.monotonic()
+            self._record(trainer, trainer.train_epoch(), since)
+        return self._done(verdict)
+
+    def failed(self, reason: str) -> Outcome:
+        self.attempt.drop_snapshots(keep=lambda epoch: False)
+        return self._outcome("failed", reason, epoch=0, score=None, snapshot=None)
+
+    def _begin(self) -> Trainer:
+        """Return the trainer, ready to train the epoch after the last one recorded."""
+        a, records = self.assignment, self.attempt.records
+        trainer = a.trainer()
+        trainer.begin(a.params, a.run.path / a.start if a.start is not None else None, a.seed)
+        if records:
+            trainer.restore(self.attempt.snapshot(records[-1].epoch))
+        else:
+            self._record(trainer, training={}, since=time.monotonic())
+        return trainer
+
+    def _record(self, trainer: Trainer, training: Metrics, since: float) -> None:
+        """Evaluate, save and write down one epoch; the snapshot comes first, so that every epoch
+        that is written down can be continued from."""
+        epoch = len(self.attempt.records)
+        metrics = {name: float(value) for name, value in trainer.evaluate().items()}
+        metric = self.assignment.metric
+        if metric not in metrics:
+            raise unknown_metric(metric, metrics)
+        if not math.isfinite(metrics[metric]):
+            raise NotFiniteError(
+                f"the trainer reported {metric} = {metrics[metric]} at epoch {epoch}"
+            )
+        if epoch > 0 or self.assignment.start is None:
+            self.attempt.save(epoch, trainer.save)
+        self.attempt.append(
+            EpochRecord(
+                epoch=epoch,
+                score=metrics[metric],
+                metrics=metrics,
+                training={name: float(value) for name, value in training.items()},
+                seconds=time.monotonic() - since,
+            )
+        )
+
+    def _judge(self) -> Verdict:
+        """Ask the estimator; keep the snapshots that it may still choose, and the last one."""
+        verdict = self.assignment.estimator(self._scores(), self.assignment.mode)
+        oldest = verdict.epoch - self.assignment.estimator.lookback
+        last = self.attempt.records[-1]
+        self.attempt.drop_snapshots(keep=lambda epoch: epoch >= oldest or epoch == last.epoch)
+        self.observe(EpochEvent(self.assignment.key, last, verdict))
+        return verdict
+
+    def _scores(self) -> tuple[float, ...]:
+        return tuple(record.score for record in self.attempt.records)
+
+    def _done(self, verdict: Verdict) -> Outcome:
+        """Hand on the model of the epoch chosen, or of the nearest one whose snapshot is left."""
+        inherited = self.assignment.start is not None
+        available = self.attempt.snapshots | ({0} if inherited else set())
+        epoch = min(available, key=lambda each: (abs(each - verdict.epoch), each))
+        score, reason = verdict.score, verdict.reason
+        if epoch != verdict.epoch:
+            score = self.attempt.records[epoch].score
+            reason += f"; epoch {epoch} stands in for epoch {verdict.epoch}, dropped before"
+        self.attempt.drop_snapshots(keep=lambda each: each == epoch)
+        own = self.attempt.snapshot(epoch).relative_to(self.assignment.run.path).as_posix()
+        snapshot = self.assignment.start if inherited and epoch == 0 else own
+        return self._outcome("done", reason, epoch, score, snapshot)
+
+    def _outcome(
+        self, status: Status, reason: str, epoch: int, score: float | None, snapshot: str | None
+    ) -> Outcome:
+        return Outcome(
+            status=status,
+            reason=reason,
+            epoch=epoch,
+            score=score,
+            scores=self._scores(),
+            snapshot=snapshot,
+            seed=self.assignment.seed,
+            seconds=sum(record.seconds for record in self.attempt.records),
+        )
+
+
+def unknown_metric(metric: str, known: Iterable[str]) -> MetricError:
+    """Return the error for a metric that is not among those `known` to the trainer."""
+    names = sorted(known)
+    return MetricError(
+        f"the trainer does not report the metric {metric!r}",
+        allowed=names,
+        hint=did_you_mean(metric, names),
+        path=("metric",),
+    )
+
+
+def _ignore(event: EpochEvent) -> None:
+    """Observe nothing."""

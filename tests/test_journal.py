@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schedplan import INITIAL, Axis, Space
+from schedplan.errors import RunFolderError
+from schedplan.journal import (
+    EpochRecord,
+    Outcome,
+    RunFolder,
+    fingerprint,
+    hash_folder,
+    publish_folder,
+    transition_key,
+    write_text,
+)
+
+OUTCOME = Outcome("done", "enough", 1, 0.5, (0.1, 0.5), "snapshots/key/0001", seed=3, seconds=1.5)
+
+
+def record(epoch: int, score: float = 0.5) -> EpochRecord:
+    return EpochRecord(epoch, score, {"top1": score}, {"loss": 1.0}, 0.25)
+
+
+def test_an_outcome_is_published_whole(tmp_path):
+    transition = RunFolder(tmp_path).transition("key")
+    assert transition.outcome() is None
+    transition.publish(OUTCOME)
+    assert transition.outcome() == OUTCOME
+    assert OUTCOME.epochs_trained == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"status": "done"}', '{"scores": 3}'])
+def test_a_damaged_result_is_named(tmp_path, text):
+    transition = RunFolder(tmp_path).transition("key")
+    transition.publish(OUTCOME)
+    file = tmp_path / "transitions" / "key" / "result.json"
+    file.write_text(text)
+    with pytest.raises(RunFolderError, match=r"key/result\.json: .*delete the file"):
+        transition.outcome()
+
+
+def begin(run: Path, epochs: int):
+    """Record `epochs` epochs with snapshots, as an interrupted process leaves them."""
+    transition = RunFolder(run).transition("key")
+    attempt = transition.begin_attempt()
+    for epoch in range(epochs):
+        attempt.save(epoch, lambda to: (to / "model").write_text("m"))
+        attempt.append(record(epoch))
+    return attempt
+
+
+def test_the_next_attempt_takes_over_all_epochs(tmp_path):
+    begin(tmp_path, 4)
+    transition = RunFolder(tmp_path).transition("key")
+    attempt = transition.begin_attempt()
+    assert attempt.records == [record(epoch) for epoch in range(4)]
+    attempt.append(record(4))
+    assert [each.epoch for each in transition.records()] == [0, 1, 2, 3, 4]
+
+
+@given(st.data())
+def test_a_journal_torn_at_any_byte_is_read_up_to_the_tear(tmp_path_factory, data):
+    run = tmp_path_factory.mktemp("run")
+    begin(run, 4)
+    transition = RunFolder(run).transition("key")
+    file = run / "transitions" / "key" / "1" / "epochs.jsonl"
+    whole = file.read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    file.write_bytes(whole[:cut])
+    complete = sum(cut >= end for end in _line_ends(whole))
+    assert [each.epoch for each in transition.records()] == list(range(complete))
+    assert len(transition.begin_attempt().records) in (0, complete)
+
+
+def _line_ends(content: bytes) -> list[int]:
+    """Where the last character of each line is, whose newline may be missing."""
+    return [position for position, byte in enumerate(content) if byte == ord("\n")]
+
+
+def test_epochs_without_a_snapshot_are_trained_again(tmp_path):
+    transition = RunFolder(tmp_path).transition("key")
+    begin(tmp_path, 4).drop_snapshots(keep=lambda epoch: epoch <= 2)
+    attempt = transition.begin_attempt()
+    assert [each.epoch for each in attempt.records] == [0, 1, 2]
+    attempt.drop_snapshots(keep=lambda epoch: False)
+    assert transition.begin_attempt().records == []
+
+
+def test_scores_that_are_not_finite_survive_the_journal(tmp_path):
+    transition = RunFolder(tmp_path).transition("key")
+    transition.begin_attempt().append(record(0, math.nan))
+    assert math.isnan(transition.records()[0].score)
+
+
+def test_a_folder_is_published_whole_or_not_at_all(tmp_path):
+    def fail(to: Path) -> None:
+        (to / "half").write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        publish_folder(tmp_path / "a", fail)
+    assert list(tmp_path.iterdir()) == []
+    publish_folder(tmp_path / "a", lambda to: (to / "one").write_text("1"))
+    publish_folder(tmp_path / "a", lambda to: (to / "two").write_text("2"))
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["two"]
+
+
+def test_write_text_leaves_nothing_else_behind(tmp_path):
+    write_text(tmp_path / "sub" / "file", "one")
+    write_text(tmp_path / "sub" / "file", "two")
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["file"]
+    assert (tmp_path / "sub" / "file").read_text() == "two"
+
+
+def test_a_run_folder_is_bound_to_its_configuration(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    config = {"name": "a", "knee": {"delay": 3}, "axes": {"rate": [1, 2]}}
+    folder.configure(config)
+    folder.configure(dict(reversed(config.items())))
+    assert folder.config() == config
+    with pytest.raises(RunFolderError) as caught:
+        folder.configure({"name": "a", "knee": {"delay": 4}, "axes": {"rate": [1, 2]}, "seed": 1})
+    assert "knee.delay was 3 and is now 4" in str(caught.value)
+    assert "seed was None and is now 1" in str(caught.value)
+
+
+def test_a_configuration_changed_by_hand_is_noticed(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.configure({"name": "a"})
+    folder.config_file.write_text(folder.config_file.read_text().replace("name: a", "name: b"))
+    with pytest.raises(RunFolderError, match="changed by hand"):
+        folder.configure({"name": "b"})
+
+
+@pytest.mark.parametrize("content", ["", "a: [", "- a", "name: a"])
+def test_what_is_no_run_folder_is_said_to_be_none(tmp_path, content):
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(RunFolderError, match="no run folder"):
+        RunFolder(tmp_path).config()
+
+
+def test_keys_are_short_and_distinct():
+    space = Space(tuple(Axis(f"a{i}", ("x" * 24, "y" * 24)) for i in range(8)))
+    keys = {transition_key((INITIAL, state)) for state in space.states()}
+    assert len(keys) == 256
+    assert max(len(key) for key in keys) <= 120
+
+
+def test_hashes_tell_contents_and_names_apart(tmp_path):
+    hashes = set()
+    for name, text in [("a", "1"), ("a", "2"), ("b", "1"), ("a/b", "1")]:
+        folder = tmp_path / str(len(hashes))
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text)
+        hashes.add(hash_folder(folder))
+    assert len(hashes) == 4
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1})
+
+
+def test_files_are_json_and_yaml_a_person_can_read(tmp_path):
+    begin(tmp_path, 1)
+    RunFolder(tmp_path).transition("key").publish(OUTCOME)
+    folder = tmp_path / "transitions" / "key"
+    assert json.loads((folder / "1" / "epochs.jsonl").read_text())["metrics"] == {"top1": 0.5}
+    assert json.loads((folder / "result.json").read_text())["reason"] == "enough"
