@@ -1,0 +1,201 @@
+"""The answer of a search: a schedule in stages, which can be saved, asked and trained again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schedplan.errors import PlanError, RunFailedError
+from schedplan.executors import SerialExecutor
+from schedplan.journal import Outcome, RunFolder, publish_folder, write_text
+from schedplan.knees import FixedEpochs, Mode
+from schedplan.trainer import TrainerFactory
+from schedplan.transition import Assignment, EpochEvent, TransitionEvent, advance
+
+VERSION = 1
+"""The version of the file format."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Train for `epochs` epochs under `params`.
+
+    Attributes:
+        state: the state's name in the search.
+        params: all hyperparameters.
+        epochs: at least 1.
+        score: the metric that the search saw at the end of the stage.
+        seed: what the trainer was begun with.
+    """
+
+    state: str
+    params: dict[str, Any]
+    epochs: int
+    score: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule of stages, in the order of training.
+
+    Attributes:
+        name: of the search.
+        metric: what was planned for.
+        mode: `max` or `min`.
+        score: the metric expected at the end.
+        stages: one or more; none only if no training improved on the initial model.
+        provenance: where the plan comes from: configuration, versions, snapshot hash.
+
+    Example:
+        >>> stages = (
+        ...     Stage("16_0.1", {"clip": 16, "rate": 0.1}, epochs=30, score=0.5, seed=1),
+        ...     Stage("32_0.01", {"clip": 32, "rate": 0.01}, epochs=10, score=0.6, seed=2),
+        ... )
+        >>> plan = Plan("demo", metric="top1", mode="max", score=0.6, stages=stages)
+        >>> plan.epochs
+        40
+        >>> plan.params_at(30)
+        {'clip': 32, 'rate': 0.01}
+    """
+
+    name: str
+    metric: str
+    mode: Mode
+    score: float
+    stages: tuple[Stage, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> int:
+        """The length of the schedule in epochs."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def params_at(self, epoch: int) -> dict[str, Any]:
+        """Return the hyperparameters of the epoch counted from 0 over the whole schedule.
+
+        Raises:
+            PlanError: if `epoch` is not in [0, epochs).
+        """
+        if epoch >= 0:
+            end = 0
+            for stage in self.stages:
+                end += stage.epochs
+                if epoch < end:
+                    return dict(stage.params)
+        raise PlanError(f"the plan has no epoch {epoch}", allowed=f"0 to {self.epochs - 1}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data, as it is saved."""
+        facts = {"version": VERSION, **asdict(self)}
+        return {**facts, "stages": list(facts["stages"])}
+
+    def save(self, path: Path) -> None:
+        """Write the plan as YAML."""
+        write_text(path, yaml.safe_dump(self.as_dict(), sort_keys=False))
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """Read a plan that `save` has written.
+
+        Raises:
+            PlanError: if the file is missing, no YAML, of another version, or not a plan; the
+                message names the place inside the file.
+        """
+        try:
+            facts = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise PlanError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            problem = " ".join(str(error).split())
+            raise PlanError(f"this is no YAML file: {problem}", where=str(path)) from error
+        return cls.from_dict(facts, where=str(path))
+
+    @classmethod
+    def from_dict(cls, facts: Any, where: str | None = None) -> Plan:
+        """Return the plan that `as_dict` has described; PlanError if it is none."""
+        # pydantic is imported here because it is slow to import and only reading needs it.
+        from pydantic import TypeAdapter, ValidationError
+
+        if not isinstance(facts, dict) or "stages" not in facts:
+            raise PlanError("this is no plan", where=where, hint="`schedplan run` makes one")
+        if facts.get("version") != VERSION:
+            raise PlanError(
+                f"the plan has the version {facts.get('version')!r}", where=where, allowed=[VERSION]
+            )
+        content = {key: value for key, value in facts.items() if key != "version"}
+        try:
+            plan = TypeAdapter(cls).validate_python(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise PlanError(f"{place}: {first['msg']}", where=where) from error
+        for number, stage in enumerate(plan.stages):
+            if stage.epochs < 1:
+                raise PlanError(
+                    f"stages.{number}.epochs is {stage.epochs}", where=where, allowed="1 or more"
+                )
+        return plan
+
+
+def replay(
+    plan: Plan,
+    trainer: TrainerFactory,
+    folder: Path,
+    *,
+    executor: Executor | None = None,
+    on_event: Callable[[EpochEvent | TransitionEvent], object] = lambda event: None,
+    config: Mapping[str, Any] | None = None,
+) -> tuple[Outcome, ...]:
+    """Train along a plan, stage by stage, without a search; return each stage's outcome.
+
+    With the trainer and seeds of the search and a trainer that is deterministic, the result is
+    the search's. A replay that was cut off continues in the same folder. The model ends up in
+    `folder / "model"`.
+
+    Raises:
+        RunFailedError: if a stage fails; the message says which and why.
+        RunFolderError: if the folder belongs to something else.
+    """
+    run = RunFolder(folder)
+    executor = executor or SerialExecutor()
+    observe = on_event if isinstance(executor, SerialExecutor) else None
+    start: str | None = None
+    outcomes: list[Outcome] = []
+    with run.hold():
+        run.configure(config or {"replay": plan.as_dict()})
+        for number, stage in enumerate(plan.stages, start=1):
+            assignment = Assignment(
+                run=run,
+                key=f"{number:02d}-{stage.state}"[:120],
+                params=stage.params,
+                start=start,
+                seed=stage.seed,
+                metric=plan.metric,
+                mode=plan.mode,
+                estimator=FixedEpochs(stage.epochs),
+                trainer=trainer,
+            )
+            known = run.transition(assignment.key).outcome() is not None
+            on_event(TransitionEvent(assignment.key, stage.params))
+            outcome = executor.submit(advance, assignment, observe).result()
+            on_event(TransitionEvent(assignment.key, stage.params, outcome, known))
+            if outcome.status != "done" or outcome.snapshot is None:
+                raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
+            start = outcome.snapshot
+            outcomes.append(outcome)
+        if start is not None:
+            publish_model(run, start)
+    return tuple(outcomes)
+
+
+def publish_model(run: RunFolder, snapshot: str) -> None:
+    """Copy the snapshot (relative to the run folder) to where people look for the model."""
+    source = run.path / snapshot
+    publish_folder(run.model, lambda to: shutil.copytree(source, to, dirs_exist_ok=True))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from test_solver import kinetics
+
+from schedplan import Patience, Plan, Problem, SimulatedTrainer, Stage, replay, solve
+from schedplan.errors import PlanError, RunFailedError, RunFolderError
+
+stages = st.builds(
+    Stage,
+    state=st.text(max_size=10),
+    params=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3),
+    epochs=st.integers(1, 20),
+    score=st.floats(allow_nan=False),
+    seed=st.integers(0, 2**32 - 1),
+)
+plans = st.builds(
+    Plan,
+    name=st.text(max_size=5),
+    metric=st.just("top1"),
+    mode=st.sampled_from(["max", "min"]),
+    score=st.floats(allow_nan=False),
+    stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
+    provenance=st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
+)
+
+
+@given(plan=plans)
+def test_a_plan_survives_its_file(tmp_path_factory, plan):
+    file = tmp_path_factory.mktemp("plan") / "plan.yaml"
+    plan.save(file)
+    assert Plan.load(file) == plan
+
+
+@given(plan=plans)
+def test_params_at_goes_through_the_stages_epoch_by_epoch(plan):
+    expected = [stage.params for stage in plan.stages for _ in range(stage.epochs)]
+    assert [plan.params_at(epoch) for epoch in range(plan.epochs)] == expected
+    for outside in (-1, plan.epochs):
+        with pytest.raises(PlanError, match=f"no epoch {outside}; allowed: 0 to"):
+            plan.params_at(outside)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "version 2; allowed: 1"),
+        ({"stages": 3}, "stages"),
+        ({"mode": "most"}, "mode"),
+        ({"score": "high"}, "score"),
+        ({"metric": None}, "metric"),
+    ],
+)
+def test_a_file_that_holds_no_plan_is_refused_with_the_place(tmp_path, change, message):
+    file = tmp_path / "plan.yaml"
+    stage = Stage("a", {}, 1, 0.5, 0)
+    facts = Plan("a", "top1", "max", 0.5, (stage,)).as_dict() | change
+    file.write_text(yaml.safe_dump(facts))
+    with pytest.raises(PlanError, match=rf"plan\.yaml: .*{message}"):
+        Plan.load(file)
+
+
+def test_a_stage_of_no_epochs_is_refused(tmp_path):
+    facts = Plan("a", "top1", "max", 0.5, (Stage("a", {}, 0, 0.5, 0),)).as_dict()
+    with pytest.raises(PlanError, match=r"stages\.0\.epochs is 0"):
+        Plan.from_dict(facts)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff", b"a: [", b"- a", b"!!python/object:os.system {}"]
+)
+def test_files_of_another_kind_are_refused(tmp_path, content):
+    file = tmp_path / "plan.yaml"
+    file.write_bytes(content)
+    with pytest.raises(PlanError, match=r"plan\.yaml"):
+        Plan.load(file)
+
+
+def solved(tmp_path) -> tuple[Problem, Plan]:
+    problem = kinetics(partial(SimulatedTrainer, noise=0.01), estimator=Patience(4))
+    return problem, solve(problem, tmp_path / "run")
+
+
+def test_a_replay_needs_nothing_of_the_search_and_reaches_its_score(tmp_path):
+    problem, plan = solved(tmp_path)
+    plan.save(tmp_path / "plan.yaml")
+    loaded = Plan.load(tmp_path / "plan.yaml")
+    outcomes = replay(loaded, problem.trainer, tmp_path / "replay")
+    assert [outcome.epoch for outcome in outcomes] == [stage.epochs for stage in plan.stages]
+    assert outcomes[-1].score == pytest.approx(plan.score)
+    assert (tmp_path / "replay" / "model" / "simulated.json").exists()
+    assert replay(loaded, problem.trainer, tmp_path / "replay") == outcomes, "nothing is trained"
+
+
+def test_a_replay_does_not_mix_with_another_run(tmp_path):
+    problem, plan = solved(tmp_path)
+    with pytest.raises(RunFolderError, match="another configuration"):
+        replay(plan, problem.trainer, tmp_path / "run")
+
+
+class BreaksLater(SimulatedTrainer):
+    def begin(self, params, start, seed):
+        super().begin(params, start, seed)
+        if start is not None:
+            raise RuntimeError("no luck")
+
+
+def test_a_stage_that_fails_is_named(tmp_path):
+    _, plan = solved(tmp_path)
+    with pytest.raises(RunFailedError, match=r"stage 2 \(.*\) failed: RuntimeError: no luck"):
+        replay(plan, BreaksLater, tmp_path / "replay")
