@@ -1,0 +1,1 @@
+"""Videos: manifest, decoding, sampling, transforms."""
