@@ -1,0 +1,122 @@
+"""Accuracy on one centre clip per video, the evaluation while planning.
+
+The clip is as long as in training and lies in the middle of the video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from schedplan.errors import UsageError
+from schedplan_video import snapshots
+from schedplan_video.config import StageSettings
+from schedplan_video.data import transforms
+from schedplan_video.data.dataset import ClipDataset, ClipLoader, loader
+from schedplan_video.data.manifest import Manifest, read_manifest
+from schedplan_video.engine import Batch, check_finite, find_device, forward, summed_loss
+
+METRICS = ("top1", "top5", "mean_top135", "loss")
+"""Keys of what `evaluate` returns."""
+
+_RANKS = (1, 3, 5)
+
+
+def scores(logits: tuple[Tensor, ...]) -> Tensor:
+    """Return the prediction of a network with several heads: the mean of their softmax scores.
+
+    Args:
+        logits: (B, num_classes) per head.
+
+    Returns:
+        (B, num_classes), rows that sum to 1.
+
+    Example:
+        >>> scores((torch.zeros(1, 2), torch.tensor([[100.0, 0.0]])))
+        tensor([[0.7500, 0.2500]])
+    """
+    return torch.stack([head.softmax(dim=1) for head in logits]).mean(dim=0)
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, loader: Iterable[Batch], device: torch.device) -> dict[str, float]:
+    """Measure `model` on every sample of `loader`, each counted once.
+
+    Returns:
+        top1, top5: share of samples whose label is among the 1 or 5 highest scores, in [0, 1];
+        with fewer than 5 classes, top5 is 1.
+        mean_top135: mean of top-1, top-3 and top-5.
+        loss: cross-entropy summed over heads, mean over samples, as in training.
+
+    Raises:
+        NotFiniteError: the network's output is not finite.
+    """
+    model.eval()
+    hits = torch.zeros(len(_RANKS), dtype=torch.int64)
+    loss, samples = 0.0, 0
+    for batch in loader:
+        logits, labels = forward(model, batch, device)
+        loss += summed_loss(logits, labels).item()
+        check_finite(loss)
+        hits += _hits(scores(logits), labels).cpu()
+        samples += len(labels)
+    top1, top3, top5 = (hits / samples).tolist()
+    return {
+        "top1": top1,
+        "top5": top5,
+        "mean_top135": (top1 + top3 + top5) / len(_RANKS),
+        "loss": loss / samples,
+    }
+
+
+def _hits(prediction: Tensor, labels: Tensor) -> Tensor:
+    """Count, for each of `_RANKS`, the samples whose label is among that many best scores."""
+    best = prediction.topk(min(max(_RANKS), prediction.shape[1])).indices
+    found = best == labels[:, None]
+    return torch.stack([found[:, :rank].sum() for rank in _RANKS])
+
+
+def centre_clips(
+    manifest: Manifest,
+    split: str,
+    settings: StageSettings,
+    view: Callable[[Tensor], Tensor],
+    workers: int = 0,
+) -> ClipLoader:
+    """Return the centre clip of every video of a split, in the manifest's order."""
+    dataset = ClipDataset(
+        manifest,
+        split,
+        sampling=settings.sampling,
+        length=settings.clip_length,
+        stride=settings.stride,
+        transform=view,
+        seed=0,
+        train=False,
+    )
+    return loader(dataset, settings.batch_size, workers=workers, shuffle=False, seed=0)
+
+
+def evaluate_snapshot(
+    folder: Path, manifest: Path, split: str, *, workers: int = 0, device: str = "auto"
+) -> dict[str, float]:
+    """Measure a saved model on a split, with clips and views as when it was saved.
+
+    Raises:
+        UsageError: no snapshot in `folder`, or a manifest with other classes.
+    """
+    meta, videos, target = snapshots.read_meta(folder), read_manifest(manifest), find_device(device)
+    if videos.classes != meta.classes:
+        raise UsageError(
+            f"the manifest's classes are {', '.join(videos.classes)}",
+            where=str(manifest),
+            allowed=f"those of the model: {', '.join(meta.classes)}",
+        )
+    model = meta.architecture.build()
+    snapshots.load_model(folder, model, meta.architecture)
+    view = transforms.evaluation(meta.crop, meta.evaluation_side)
+    clips = centre_clips(videos, split, meta.settings, view, workers)
+    return evaluate(model.to(target), clips, target)

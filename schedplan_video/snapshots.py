@@ -1,0 +1,126 @@
+"""A saved model: a folder with `meta.json`, `model.pt` and `optimizer.pt`.
+
+The two `.pt` files hold nothing but state dicts and are read with `weights_only=True`, so that
+opening a folder from elsewhere cannot run code.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from schedplan.errors import UsageError
+from schedplan_video.config import StageSettings
+from schedplan_video.models.p3d import VideoNetwork
+from schedplan_video.models.registry import build
+
+META = "meta.json"
+MODEL = "model.pt"
+OPTIMIZER = "optimizer.pt"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What decides whether weights fit: the arguments of `registry.build`, less the dropout."""
+
+    network: str
+    width: float
+    num_classes: int
+
+    def build(self, dropout: float = 0.0) -> VideoNetwork:
+        """Return a new network of this architecture."""
+        return build(self.network, self.num_classes, width=self.width, dropout=dropout)
+
+
+@dataclass(frozen=True)
+class SnapshotMeta:
+    """All that is needed to use a saved model again.
+
+    Attributes:
+        architecture: of the network.
+        classes: names, in the order of the logits.
+        crop, evaluation_side: of the evaluation's view, in pixels.
+        settings: of the stage that was trained.
+        epoch: epochs trained in the transition.
+    """
+
+    architecture: Architecture
+    classes: tuple[str, ...]
+    crop: int
+    evaluation_side: int
+    settings: StageSettings
+    epoch: int
+
+
+def save(
+    folder: Path, meta: SnapshotMeta, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write a snapshot into the existing `folder`."""
+    torch.save(model.state_dict(), folder / MODEL)
+    torch.save(optimizer.state_dict(), folder / OPTIMIZER)
+    values = {**asdict(meta), "settings": meta.settings.model_dump()}
+    (folder / META).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def read_meta(folder: Path) -> SnapshotMeta:
+    """Read what a snapshot holds.
+
+    Raises:
+        UsageError: `folder` holds no snapshot of this plug-in.
+    """
+    try:
+        values = json.loads((folder / META).read_text(encoding="utf-8"))
+        return SnapshotMeta(
+            **values
+            | {
+                "architecture": Architecture(**values["architecture"]),
+                "classes": tuple(values["classes"]),
+                "settings": StageSettings(**values["settings"]),
+            }
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"not a snapshot of a video model: {error}", where=str(folder)) from None
+
+
+def load_model(folder: Path, model: VideoNetwork, architecture: Architecture) -> None:
+    """Load the weights in `folder` into `model`, a network of `architecture`; all must match.
+
+    Raises:
+        UsageError: the snapshot is damaged or of another architecture.
+    """
+    saved = read_meta(folder).architecture
+    if saved != architecture:
+        raise UsageError(
+            f"the snapshot holds another network: {_describe(saved)}",
+            where=str(folder),
+            allowed=_describe(architecture),
+        )
+    try:
+        model.load_state_dict(_load(folder / MODEL))
+    except RuntimeError as error:
+        raise UsageError(f"weights that do not fit: {error}", where=str(folder / MODEL)) from None
+
+
+def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
+    """Load the momentum in `folder` into `optimizer`, made for the same stage."""
+    optimizer.load_state_dict(_load(folder / OPTIMIZER))
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UsageError(f"cannot be read: {error}", where=str(file)) from None
+
+
+def _describe(architecture: Architecture) -> str:
+    return (
+        f"{architecture.network} of width {architecture.width:g}"
+        f" with {architecture.num_classes} classes"
+    )

@@ -1,0 +1,189 @@
+"""The trainer of video networks, where the planner meets torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from schedplan.errors import UsageError
+from schedplan.trainer import derive_seed
+from schedplan_video import engine, snapshots
+from schedplan_video.config import check_defaults, stage_settings
+from schedplan_video.data import transforms
+from schedplan_video.data.dataset import ClipDataset, ClipLoader, loader
+from schedplan_video.data.manifest import Manifest, read_manifest
+from schedplan_video.data.toy import make_toy
+from schedplan_video.evaluate import METRICS, centre_clips, evaluate
+from schedplan_video.models.freezing import freeze_batchnorm
+from schedplan_video.models.registry import check_name
+from schedplan_video.snapshots import Architecture, SnapshotMeta
+
+
+@dataclass(kw_only=True, eq=False)
+class VideoTrainer:
+    """Trains a network of `schedplan_video.models` on the videos of a manifest.
+
+    Implements `schedplan.trainer.Trainer`; what the states of a plan may set is listed at
+    `schedplan_video.config.StageSettings`. Weights, shuffling, clips, views and dropout are
+    functions of the transition's seed and the epoch, so that an epoch continued from a snapshot is
+    the one that would have been trained without a stop (to the bit on a CPU with as many threads).
+
+    Args:
+        manifest: CSV file that lists the videos.
+        network: one of `models.registry.names()`.
+        width: scales the network's channels.
+        dropout: before the classifiers, in [0, 1).
+        crop: side of the square view that the network sees, in pixels.
+        short_side: in training the shorter side is scaled to a length drawn from this range.
+        evaluation_side: in evaluation it is scaled to this length.
+        flip: mirror every second training clip.
+        train_split, validation_split: which of the manifest's splits to use.
+        workers: processes that decode videos; 0 decodes in the training process.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        defaults: stage settings for all states, e.g. `{"batch_size": 8}`; a state's own win.
+        toy: arguments of `data.toy.make_toy`, e.g. `{"seed": 0}`; if given, the manifest's folder
+            is filled with toy videos unless it holds them already.
+
+    Raises:
+        UsageError: an option that cannot be used; no video is decoded and no network built before
+            `begin`.
+
+    Example:
+        >>> trainer = VideoTrainer(  # doctest: +SKIP
+        ...     manifest=Path("toy/manifest.csv"), toy={"seed": 0}, network="dg_p3d_resnet18",
+        ...     width=0.125, crop=40, short_side=(40, 46), evaluation_side=44,
+        ... )
+        >>> stage = {"sampling": "uniform", "clip_length": 16, "learning_rate": 0.05}
+        >>> trainer.begin(stage | {"batch_size": 8}, None, seed=0)  # doctest: +SKIP
+        >>> loss, top1 = trainer.train_epoch()["loss"], trainer.evaluate()["top1"]  # doctest: +SKIP
+    """
+
+    manifest: Path
+    network: str = "dg_p3d_resnet50"
+    width: float = 1.0
+    dropout: float = 0.5
+    crop: int = 224
+    short_side: tuple[int, int] = (256, 340)
+    evaluation_side: int = 256
+    flip: bool = True
+    train_split: str = "train"
+    validation_split: str = "val"
+    workers: int = 4
+    device: str = "auto"
+    defaults: Mapping[str, Any] | None = None
+    toy: Mapping[str, Any] | None = None
+
+    metrics = METRICS
+
+    def __post_init__(self) -> None:
+        check_name(self.network)
+        check_defaults(self.defaults or {})
+        if self.workers < 0:
+            raise UsageError(f"workers is {self.workers}", allowed="0 or more", path=("workers",))
+        self._device = engine.find_device(self.device)
+        self._training_view = transforms.training(self.crop, tuple(self.short_side), self.flip)
+        self._evaluation_view = transforms.evaluation(self.crop, self.evaluation_side)
+        self._manifest = self._read_manifest()
+        for split in (self.train_split, self.validation_split):
+            self._manifest.split(split)
+        self._architecture = Architecture(self.network, self.width, len(self._manifest.classes))
+
+    def begin(self, params: Mapping[str, Any], start: Path | None, seed: int) -> None:
+        """Build the network, from the snapshot `start` if given, and a fresh optimiser.
+
+        Raises:
+            UsageError: parameters that do not fit (`config.stage_settings`), clips too short for
+                the network, or a snapshot of another network.
+        """
+        settings = stage_settings(params, self.defaults)
+        if self._device.type == "cpu":
+            engine.share_cores(self.workers)
+        with _seeded(derive_seed(seed, "weights")):
+            model = self._architecture.build(self.dropout)
+        model.check_frames(settings.clip_length)
+        if start is not None:
+            snapshots.load_model(start, model, self._architecture)
+        if settings.freeze_batchnorm:
+            freeze_batchnorm(model)
+        self._model = model.to(self._device)
+        self._optimizer = engine.sgd(model, settings.scaled_rate)
+        self._settings, self._seed, self._epoch = settings, seed, 0
+        self._training = self._training_clips()
+        self._validation = centre_clips(
+            self._manifest, self.validation_split, settings, self._evaluation_view, self.workers
+        )
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train on every video of the training split once; return the mean `loss`."""
+        self._training.set_epoch(self._epoch)
+        with _seeded(derive_seed(self._seed, "dropout", self._epoch)):
+            metrics = engine.train_epoch(
+                self._model,
+                self._training,
+                self._optimizer,
+                self._device,
+                accumulation=self._settings.accumulation,
+            )
+        self._epoch += 1
+        return metrics
+
+    def evaluate(self) -> dict[str, float]:
+        """Return `metrics` on the centre clips of the validation split."""
+        return evaluate(self._model, self._validation, self._device)
+
+    def save(self, folder: Path) -> None:
+        """Write a snapshot; see `schedplan_video.snapshots`."""
+        meta = SnapshotMeta(
+            architecture=self._architecture,
+            classes=self._manifest.classes,
+            crop=self.crop,
+            evaluation_side=self.evaluation_side,
+            settings=self._settings,
+            epoch=self._epoch,
+        )
+        snapshots.save(folder, meta, self._model, self._optimizer)
+
+    def restore(self, folder: Path) -> None:
+        """Continue the transition begun last from a snapshot of it."""
+        snapshots.load_model(folder, self._model, self._architecture)
+        snapshots.load_optimizer(folder, self._optimizer)
+        self._epoch = snapshots.read_meta(folder).epoch
+
+    def _read_manifest(self) -> Manifest:
+        file = Path(self.manifest)
+        if self.toy is not None:
+            make_toy(file.parent, **self.toy)
+        return read_manifest(file)
+
+    def _training_clips(self) -> ClipLoader:
+        """Return random clips of the training videos, in an order of its own for every epoch."""
+        dataset = ClipDataset(
+            self._manifest,
+            self.train_split,
+            sampling=self._settings.sampling,
+            length=self._settings.clip_length,
+            stride=self._settings.stride,
+            transform=self._training_view,
+            seed=self._seed,
+            train=True,
+        )
+        return loader(
+            dataset,
+            self._settings.batch_size,
+            workers=self.workers,
+            shuffle=True,
+            seed=self._seed,
+        )
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch's generators inside, and leave them outside as they were."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,226 @@
+"""The video trainer on real, tiny videos: repeatable, resumable, and clear about bad input."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from schedplan.errors import UsageError
+from schedplan.trainer import Trainer
+from schedplan_video.data.decode import DecodeError
+from schedplan_video.data.toy import make_toy
+from schedplan_video.evaluate import METRICS, evaluate_snapshot
+from schedplan_video.trainer import VideoTrainer
+
+STAGE = {"sampling": "uniform", "clip_length": 16, "learning_rate": 0.01, "batch_size": 3}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos") / "toy"
+    return make_toy(folder, per_class=(1, 1, 1), frames=20, size=32)
+
+
+def trainer(manifest: Path, **options: Any) -> VideoTrainer:
+    small = {
+        "network": "dg_p3d_resnet18",
+        "width": 0.125,
+        "crop": 32,
+        "short_side": (32, 40),
+        "evaluation_side": 32,
+        "workers": 0,
+        "device": "cpu",
+    }
+    return VideoTrainer(manifest=manifest, **small | options)
+
+
+def begun(manifest: Path, seed: int = 0, **options: Any) -> VideoTrainer:
+    new = trainer(manifest, **options)
+    new.begin(STAGE, None, seed)
+    return new
+
+
+def saved(source: VideoTrainer, folder: Path) -> Path:
+    folder.mkdir()
+    source.save(folder)
+    return folder
+
+
+def weights(source: VideoTrainer, folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(saved(source, folder) / "model.pt", weights_only=True)
+
+
+def test_keeps_the_protocol(manifest: Path) -> None:
+    assert isinstance(trainer(manifest), Trainer)
+    assert trainer(manifest).metrics == METRICS
+
+
+def test_options_can_be_read_from_the_signature() -> None:
+    parameters = inspect.signature(VideoTrainer, eval_str=True).parameters
+    assert parameters["manifest"].annotation is Path
+    assert parameters["short_side"].annotation == tuple[int, int]
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
+
+
+def test_trains_and_evaluates(manifest: Path) -> None:
+    new = begun(manifest)
+    assert new.train_epoch()["loss"] > 0
+    report = new.evaluate()
+    assert tuple(report) == METRICS
+    assert 0 <= report["top1"] <= report["top5"] <= 1
+
+
+def test_the_same_seed_gives_the_same_weights(manifest: Path, tmp_path: Path) -> None:
+    results = []
+    for number, seed in enumerate([3, 3, 4]):
+        torch.manual_seed(number)  # the global generator must not matter
+        new = begun(manifest, seed)
+        new.train_epoch()
+        results.append(weights(new, tmp_path / str(number)))
+    same = [all(torch.equal(results[0][key], other[key]) for key in other) for other in results[1:]]
+    assert same == [True, False]
+
+
+def test_leaves_the_global_generator_alone(manifest: Path) -> None:
+    before = torch.get_rng_state()
+    begun(manifest).train_epoch()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_resumed_transition_continues_bit_equal(manifest: Path, tmp_path: Path) -> None:
+    whole = begun(manifest)
+    whole.train_epoch()
+    snapshot = saved(whole, tmp_path / "after_1")
+    whole.train_epoch()
+    resumed = begun(manifest)
+    resumed.restore(snapshot)
+    resumed.train_epoch()
+    one, other = weights(whole, tmp_path / "whole"), weights(resumed, tmp_path / "resumed")
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert whole.evaluate() == resumed.evaluate()
+
+
+def test_a_new_stage_takes_the_model_over_with_a_fresh_optimiser(
+    manifest: Path, tmp_path: Path
+) -> None:
+    first = begun(manifest)
+    first.train_epoch()
+    start = saved(first, tmp_path / "first")
+    second = trainer(manifest)
+    second.begin(STAGE | {"clip_length": 20, "learning_rate": 0.001}, start, 1)
+    kept = weights(second, tmp_path / "second")
+    old = torch.load(start / "model.pt", weights_only=True)
+    assert all(torch.equal(old[key], kept[key]) for key in old)
+    state = torch.load(tmp_path / "second" / "optimizer.pt", weights_only=True)
+    assert state["state"] == {}
+    assert state["param_groups"][0]["lr"] == 0.001
+
+
+def test_freezing_lasts_for_one_transition(manifest: Path, tmp_path: Path) -> None:
+    new = trainer(manifest, defaults={"batch_size": 4})
+    for number, frozen in enumerate([True, False]):
+        new.begin(STAGE | {"freeze_batchnorm": frozen}, None, 0)
+        before = weights(new, tmp_path / f"before_{number}")
+        new.train_epoch()
+        new.evaluate()
+        after = weights(new, tmp_path / f"after_{number}")
+        means = [key for key in before if key.endswith("running_mean")]
+        changed = [not torch.equal(before[key], after[key]) for key in means]
+        assert changed == [True] + [not frozen] * (len(means) - 1)
+
+
+def test_workers_change_no_clip(manifest: Path, tmp_path: Path) -> None:
+    one, other = begun(manifest), begun(manifest, workers=1)
+    losses = [new.train_epoch()["loss"] for new in (one, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert one.evaluate()["top5"] == other.evaluate()["top5"]
+
+
+def test_makes_the_toy_videos_itself(tmp_path: Path) -> None:
+    file = tmp_path / "toy" / "manifest.csv"
+    toy = {"per_class": [1, 1, 0], "frames": 16, "size": 32}
+    begun(file, toy=toy).evaluate()
+    begun(file, toy=toy)
+
+
+def test_a_snapshot_can_be_evaluated_alone(manifest: Path, tmp_path: Path) -> None:
+    new = begun(manifest)
+    new.train_epoch()
+    folder = saved(new, tmp_path / "model")
+    assert evaluate_snapshot(folder, manifest, "val", device="cpu") == new.evaluate()
+
+
+def test_a_snapshot_of_another_network_is_refused(manifest: Path, tmp_path: Path) -> None:
+    start = saved(begun(manifest), tmp_path / "model")
+    other = trainer(manifest, network="p3d_resnet18")
+    with pytest.raises(
+        UsageError, match=r"dg_p3d_resnet18 of width 0.125 with 8 .*: p3d_resnet18 of"
+    ):
+        other.begin(STAGE, start, 0)
+
+
+def test_code_in_a_snapshot_is_not_run(manifest: Path, tmp_path: Path) -> None:
+    start = saved(begun(manifest), tmp_path / "model")
+    torch.save({"model": inspect.signature(print)}, start / "model.pt")
+    with pytest.raises(UsageError, match=r"model.pt: cannot be read"):
+        trainer(manifest).begin(STAGE, start, 0)
+
+
+@pytest.mark.parametrize("file", ["meta.json", "model.pt"])
+def test_a_damaged_snapshot_is_refused(manifest: Path, tmp_path: Path, file: str) -> None:
+    start = saved(begun(manifest), tmp_path / "model")
+    (start / file).write_bytes(b"{}")
+    with pytest.raises(UsageError, match="model"):
+        trainer(manifest).begin(STAGE, start, 0)
+
+
+def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path) -> None:
+    folder = saved(begun(manifest), tmp_path / "model")
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["classes"][0] = "cat"
+    (folder / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(UsageError, match="those of the model: cat"):
+        evaluate_snapshot(folder, manifest, "val")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"manifest": Path("nowhere.csv")}, r"nowhere\.csv"),
+        ({"network": "dg_p3d_resnet19"}, r"did you mean 'dg_p3d_resnet18'"),
+        ({"crop": 64}, r"crop .*64"),
+        ({"short_side": (40, 32)}, r"short_side \(40, 32\)"),
+        ({"train_split": "training"}, r"'training'.*train, val, test"),
+        ({"device": "gpu"}, r"device 'gpu'.*auto, cpu, cuda"),
+        ({"workers": -1}, r"workers is -1.*0 or more"),
+        ({"defaults": {"batchsize": 3}}, r"'batchsize'.*did you mean 'batch_size'"),
+        ({"toy": {"frames": 30}}, r"other settings"),
+    ],
+)
+def test_bad_options_are_refused_at_once(manifest: Path, options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        trainer(**{"manifest": manifest} | options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"clip_length": 8}, r"8 frames.*16 frames or more"), ({"clip": 8}, r"unknown parameter")],
+)
+def test_bad_params_are_refused_by_begin(manifest: Path, change: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        trainer(manifest).begin(STAGE | change, None, 0)
+
+
+def test_a_damaged_video_is_named(manifest: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(manifest.parent, copy)
+    victim = next((copy / "train").glob("*.mp4"))
+    victim.write_bytes(b"no video")
+    with pytest.raises(DecodeError, match=victim.name):
+        begun(copy / "manifest.csv").train_epoch()
