@@ -12,7 +12,7 @@ import platform
 import shutil
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -178,10 +178,20 @@ class Label:
             label = label.previous
         return labels[::-1]
 
+    def extended(self, target: State, outcome: Outcome) -> Label:
+        """Return the label of `target` after the transition from here that ended in `outcome`."""
+        return Label(target, outcome, self, self.epochs + outcome.epoch)
+
     def merit(self, mode: Mode) -> tuple[float, int]:
         """Return what labels of one state are compared by: the score, then fewer epochs."""
         assert self.outcome is not None and self.outcome.score is not None
         return (self.outcome.score if mode == "max" else -self.outcome.score, -self.epochs)
+
+
+def best_label(labels: Iterable[Label], rank: Mapping[State, int], mode: Mode) -> Label:
+    """Return the label of highest merit; a tie goes to the predecessor that `rank` puts first."""
+    ordered = sorted(labels, key=lambda label: rank[label.previous.state] if label.previous else -1)
+    return max(ordered, key=lambda label: label.merit(mode))
 
 
 class _Search:
@@ -226,7 +236,7 @@ class _Search:
         finals = [self.best[final] for final in self.problem.graph.finals if final in self.best]
         if not finals:
             raise _failed(self.failures, self.folder.path)
-        return max(finals, key=lambda label: label.merit(self.problem.mode))
+        return best_label(finals, self.rank, self.problem.mode)
 
     def _leave(self, source: State) -> None:
         """Make every transition out of a settled state ready."""
@@ -281,8 +291,7 @@ class _Search:
         """Take in how a transition ended; None if it could not even start."""
         source, target = transition
         if outcome and outcome.status == "done":
-            previous = self.best[source]
-            label = Label(target, outcome, previous, previous.epochs + outcome.epoch)
+            label = self.best[source].extended(target, outcome)
             self.arrived[target].append(label)
             self.snapshots.acquire(label.snapshot)
         elif outcome:
@@ -298,10 +307,9 @@ class _Search:
             self.snapshots.release(self.best[source].snapshot)
 
     def _settle(self, state: State) -> None:
-        # In the order of the graph, so that a tie is broken alike whoever arrived first.
-        labels = sorted(self.arrived.pop(state), key=lambda label: self._rank(label.previous))
+        labels = self.arrived.pop(state)
         if labels:
-            best = max(labels, key=lambda label: label.merit(self.problem.mode))
+            best = best_label(labels, self.rank, self.problem.mode)
             self.best[state] = best
             for label in labels:
                 if label is not best:
@@ -309,9 +317,6 @@ class _Search:
             if state in self.problem.graph.finals:
                 self.snapshots.acquire(best.snapshot)
         self._leave(state)
-
-    def _rank(self, label: Label | None) -> int:
-        return self.rank[label.state] if label else -1
 
 
 class _SnapshotReferences:

@@ -105,15 +105,19 @@ class Axis:
     def labels(self) -> tuple[str, ...]:
         """A short text per level, distinct even where letter case is ignored; safe in file names.
 
+        None holds `_`, which joins them to the label of a state, nor is any `S0`, the label of the
+        initial state.
+
         Example:
-            >>> Axis("size", ((112, 112), (224, 224), "Big one", "big one")).labels
+            >>> Axis("size", ((112, 112), (224, 224), "Big one", "big_one")).labels
             ('112-112', '224-224', 'Big-one~2', 'big-one~3')
         """
-        plain = [re.sub(r"[^\w.+-]+", "-", str(value)).strip("-")[:24] for value in self.values]
+        plain = [re.sub(r"\(|\)|'", "", str(value)) for value in self.values]
+        plain = [re.sub(r"(?:[^\w.+-]|_)+", "-", text)[:24] for text in plain]
         folded = [label.casefold() for label in plain]
         return tuple(
-            label if label and folded.count(label.casefold()) == 1 else f"{label}~{level}"
-            for level, label in enumerate(plain)
+            f"{label}~{level}" if folded.count(fold) > 1 or fold in ("", "s0") else label
+            for level, (label, fold) in enumerate(zip(plain, folded, strict=True))
         )
 
 

@@ -25,7 +25,9 @@ class Trainer(Protocol):
     """Five verbs; any framework can implement them in about 25 lines.
 
     A trainer may also have an attribute `metrics: tuple[str, ...]`, the keys of what `evaluate`
-    returns, so that a misspelt metric is refused before anything is trained.
+    returns, so that a misspelt metric is refused before anything is trained, and a method
+    `check(params)` that raises `UsageError` for settings it cannot train under; it is called for
+    every state before the search.
 
     Any exception raised by a verb marks the transition as failed, with the exception as reason.
     """
@@ -60,7 +62,7 @@ def derive_seed(*parts: object) -> int:
     """Return a seed in [0, 2**32) that depends on `parts` alone, on every machine.
 
     Example:
-        >>> derive_seed(0, "S0--16") == derive_seed(0, "S0--16") != derive_seed(1, "S0--16")
+        >>> derive_seed(0, "a") == derive_seed(0, "a") != derive_seed(1, "a")
         True
     """
     text = json.dumps([str(part) for part in parts])

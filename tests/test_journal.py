@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import graphs
 
 from schedplan import INITIAL, Axis, Space
 from schedplan.errors import RunFolderError
@@ -144,6 +145,12 @@ def test_what_is_no_run_folder_is_said_to_be_none(tmp_path, content):
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(RunFolderError, match="no run folder"):
         RunFolder(tmp_path).config()
+
+
+@given(graphs())
+def test_every_transition_has_a_key_of_its_own(drawn):
+    keys = {transition_key(edge).casefold() for edge in drawn.graph.dag.edges}
+    assert len(keys) == drawn.graph.transitions
 
 
 def test_keys_are_short_and_distinct():

@@ -39,6 +39,15 @@ def test_a_state_survives_pickling(space, data):
     assert copy.label == state.label
 
 
+def test_labels_are_distinct_where_values_look_alike():
+    underscores = Space((Axis("a", ("x", "x_y")), Axis("b", ("y_z", "z"))))
+    assert len({state.label for state in underscores.states()}) == 4
+    signs = Space((Axis("a", (-1, 1, "S0", "", "~1", "a--b")),))
+    labels = {state.label for state in signs.states()}
+    assert len(labels) == 6
+    assert INITIAL.label not in labels
+
+
 def test_selection_by_keyword_value_and_list():
     space = Space((CLIPS, RATES))
     chosen = space.select({"clip": [16, 32], "rate": "first"})

@@ -1,0 +1,145 @@
+"""The folder of one run: what it is bound to, who works in it, and where its parts are."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from schedplan.errors import RunFolderError
+from schedplan.journal.files import fingerprint, write_text
+from schedplan.journal.transition import Attempt, Outcome, TransitionFolder
+
+
+class RunFolder:
+    """The folder of one run: its configuration, its transitions and its answer.
+
+    Args:
+        path: the folder; made on demand.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.plan_file = path / "plan.yaml"
+        self.model = path / "model"
+
+    def transition(self, key: str) -> TransitionFolder:
+        """Return the record of the transition named `key`."""
+        return TransitionFolder(self.path, key)
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Bind the folder to `config`, or check that it is bound to the same one already.
+
+        Raises:
+            RunFolderError: if the folder holds another configuration (the message shows what
+                differs), or holds something else altogether.
+        """
+        if not self.config_file.exists():
+            if self.path.exists() and any(self._strangers()):
+                raise RunFolderError(
+                    "the folder holds other files and is no run folder",
+                    where=str(self.path),
+                    hint="name a new or an empty folder with --out",
+                )
+            facts = {"fingerprint": fingerprint(config), **config}
+            write_text(self.config_file, yaml.safe_dump(facts, sort_keys=False))
+            return
+        differences = list(_differences(self.config(), config))
+        if differences:
+            raise RunFolderError(
+                f"the run was made with another configuration: {'; '.join(differences)}",
+                where=str(self.path),
+                hint="go back to that configuration to resume it, or name a new folder with --out",
+            )
+
+    def config(self) -> dict[str, Any]:
+        """Return the configuration that the folder is bound to.
+
+        Raises:
+            RunFolderError: if there is none, or it is damaged.
+        """
+        try:
+            facts = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+            stated = facts.pop("fingerprint")
+        except (OSError, ValueError, yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
+            raise RunFolderError(
+                "this is no run folder", where=str(self.path), hint="`schedplan run` makes one"
+            ) from error
+        if stated != fingerprint(facts):
+            raise RunFolderError(
+                "the run's configuration was changed by hand",
+                where=str(self.config_file),
+                hint="its results belong to another configuration; start a new run with --out",
+            )
+        return dict(facts)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep others from running in this folder.
+
+        Raises:
+            RunFolderError: if somebody else holds it; the message says who.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        holder = self.path / "holder.txt"
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            who = holder.read_text().strip() if holder.exists() else "another process"
+            raise RunFolderError(
+                f"the run is being worked on by {who}",
+                where=str(self.path),
+                hint="wait for it to end, or stop it",
+            ) from None
+        try:
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def _strangers(self) -> Iterator[Path]:
+        return (path for path in self.path.iterdir() if path.name not in (".lock", "holder.txt"))
+
+
+class ScratchFolder(RunFolder):
+    """A run folder for a search that keeps nothing: models alone are written, no journal."""
+
+    def transition(self, key: str) -> ScratchTransition:
+        return ScratchTransition(self.path, key)
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Bind nothing: nobody will come back."""
+
+
+class ScratchTransition(TransitionFolder):
+    """A transition that is not written down."""
+
+    def outcome(self) -> None:
+        return None
+
+    def publish(self, outcome: Outcome) -> None:
+        """Publish nothing: the driver is told directly."""
+
+    def write_error(self, text: str) -> None:
+        """Keep nothing: the outcome has the reason."""
+
+    def begin_attempt(self) -> Attempt:
+        return Attempt(self._snapshots / self._key, [], set(), journal=None)
+
+
+def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """Yield what differs between two nested configurations, a phrase each."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif old != new:
+        yield f"{path} was {old!r} and is now {new!r}"
