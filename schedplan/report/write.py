@@ -1,0 +1,67 @@
+"""Writing a state graph into a file whose name says the format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from schedplan.errors import UsageError
+from schedplan.graph import StateGraph, Transition
+from schedplan.journal import Outcome, write_bytes
+from schedplan.knees import Mode
+from schedplan.report.exchange import dot, graphml
+from schedplan.report.picture import png, svg
+from schedplan.report.view import GraphView
+
+_FORMATS: dict[str, Callable[[GraphView], bytes]] = {
+    ".svg": svg,
+    ".png": png,
+    ".dot": dot,
+    ".graphml": graphml,
+}
+
+
+def write_graph(
+    file: Path,
+    graph: StateGraph,
+    outcomes: Mapping[str, Outcome] = {},
+    path: Sequence[Transition] = (),
+    title: str = "",
+    metric: str = "",
+    mode: Mode = "max",
+) -> None:
+    """Write a graph, and what is known about it, as a picture or for other programs.
+
+    A picture shows the states with their best scores, and the chosen path with its epochs. The
+    same input gives the same file, byte by byte; a reader finds the old file or the new one.
+
+    Args:
+        file: ends in `.svg`, `.png`, `.dot` or `.graphml`, which says the format.
+        graph: the states and transitions.
+        outcomes: how transitions ended, by `transition_key`.
+        path: the chosen transitions, from `INITIAL` to a final state; see `best_path`.
+        title: shown above the picture.
+        metric: what a score is called.
+        mode: which score of a state is its best, the highest (`max`) or the lowest (`min`).
+
+    Raises:
+        UsageError: if `file` ends in anything else.
+
+    Example:
+        >>> import tempfile
+        >>> from schedplan import Axis, Space, build_graph
+        >>> from schedplan.graph import basic
+        >>> space = Space((Axis("rate", (0.1, 0.01)),))
+        >>> graph = build_graph(space, basic(), space.states(), space.select({"rate": "last"}))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_graph(Path(folder) / "graph.dot", graph, title="demo")
+        ...     (Path(folder) / "graph.dot").read_text().splitlines()[0]
+        'digraph "demo" {'
+    """
+    render = _FORMATS.get(file.suffix.lower())
+    if render is None:
+        raise UsageError(
+            f"a graph cannot be written as {file.name!r}",
+            allowed=f"names that end in {', '.join(_FORMATS)}",
+        )
+    write_bytes(file, render(GraphView.of(graph, outcomes, path, title, metric, mode)))
