@@ -1,0 +1,5 @@
+"""`python -m schedplan` is `schedplan`."""
+
+from schedplan.cli import main
+
+main()

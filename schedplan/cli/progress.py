@@ -1,0 +1,132 @@
+"""What a person sees while a search runs, and what its log keeps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from schedplan.solver import Event, PlanEvent, RunEvent
+from schedplan.transition import EpochEvent, TransitionEvent
+
+log = logging.getLogger("schedplan")
+
+
+CONSOLE = Console(stderr=True)
+
+
+def log_to_stderr(verbosity: int) -> None:
+    """Show warnings (-1: -q), what happens (0), or every epoch too (1: -v)."""
+    handler: logging.Handler = logging.StreamHandler()
+    if CONSOLE.is_terminal:  # lines must not run into the live display
+        handler = RichHandler(
+            console=CONSOLE, show_path=False, show_level=False, show_time=False, highlighter=None
+        )
+    handler.setLevel({-1: logging.WARNING, 0: logging.INFO}.get(verbosity, logging.DEBUG))
+    log.handlers = [handler]
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+
+
+@contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Keep a log of everything in the run folder, appended to by every run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+class Display:
+    """Turns events into log lines and, on a terminal, a live line of progress.
+
+    Args:
+        metric: the name of the metric.
+        total: the number of transitions.
+    """
+
+    def __init__(self, metric: str, total: int) -> None:
+        self._metric = metric
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("transitions"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[epoch]}"),
+            console=CONSOLE,
+            transient=True,
+            disable=not CONSOLE.is_terminal,
+        )
+        self._task = self._progress.add_task("training", total=total, epoch="")
+        self._total, self._ended = total, 0
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, EpochEvent):
+            self._epoch(event)
+        elif isinstance(event, TransitionEvent):
+            self._transition(event)
+        elif isinstance(event, RunEvent):
+            log.info("run folder %s: %d transitions", event.folder, event.graph.transitions)
+        elif isinstance(event, PlanEvent):
+            log.info("plan found: %s %.4g", self._metric, event.plan.score)
+
+    def _epoch(self, event: EpochEvent) -> None:
+        record = event.record
+        text = f"epoch {record.epoch} {self._metric} {record.score:.4g}"
+        log.debug("%s: %s (%s)", event.key, text, event.verdict.reason)
+        self._progress.update(self._task, epoch=f"{event.key} {text}")
+
+    def _transition(self, event: TransitionEvent) -> None:
+        if event.outcome is None:
+            log.debug("%s: starts with %s", event.key, _short(event.params))
+            return
+        self._ended += 1
+        place = f"[{self._ended}/{self._total}] {event.key}"
+        outcome = event.outcome
+        if event.known:
+            log.debug("%s: known from an earlier run", place)
+        elif outcome.status == "failed":
+            log.warning("%s: failed: %s", place, outcome.reason)
+        else:
+            log.info(
+                "%s: %s %.4g, epoch %d of %d trained, %s",
+                place,
+                self._metric,
+                outcome.score,
+                outcome.epoch,
+                outcome.epochs_trained,
+                f"{outcome.seconds:.1f} s",
+            )
+        self._progress.advance(self._task)
+
+
+def _short(params: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in params.items())

@@ -1,0 +1,60 @@
+"""Printing data as a table for people, or as JSON or YAML for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+
+class Format(StrEnum):
+    """How data is printed on stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def print_data(data: Mapping[str, Any], table: Table, form: Format) -> None:
+    """Print `table`, or the `data` behind it as JSON or YAML."""
+    if form is Format.JSON:
+        sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    elif form is Format.YAML:
+        sys.stdout.write(yaml.safe_dump(json.loads(json.dumps(data, default=str)), sort_keys=False))
+    else:
+        # Piped tables are not cut to a terminal's width.
+        Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Return a table; columns whose name ends in `#` hold numbers, aligned to the right."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left")
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    return table
+
+
+def pairs_table(title: str, pairs: Mapping[str, object]) -> Table:
+    """Return a table of names and values without a header."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in pairs.items():
+        table.add_row(name, _cell(value))
+    return table
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_cell, value)) or "-"
+    return str(value)

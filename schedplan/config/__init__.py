@@ -1,0 +1,274 @@
+"""From a YAML file to a problem: reading, checking, and errors that name file and line."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from schedplan.config.model import Config, allowed_keys
+from schedplan.config.options import bind, call, from_pydantic
+from schedplan.config.yaml_file import Document, KeyPath, override, read_yaml, unknown_key
+from schedplan.errors import ConfigError, SchedplanError, TrainerError
+from schedplan.graph import StateGraph, build_graph, default_final, default_start
+from schedplan.journal import RunFolder
+from schedplan.knees import AtMost, KneeEstimator
+from schedplan.plan import Plan
+from schedplan.plugins import Entry, Plugins, import_attribute
+from schedplan.rules import Rule
+from schedplan.solver import Problem
+from schedplan.space import Axis, Link, Space
+from schedplan.trainer import Trainer, TrainerFactory
+from schedplan.transition import unknown_metric
+
+__all__ = ["Config", "Setup", "load_config", "load_plan", "load_run"]
+
+
+def load_config(path: Path, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Setup:
+    """Read a configuration and load the plug-ins that it and `plugins` name.
+
+    Args:
+        path: a YAML file.
+        plugins: names of plug-ins, besides those under `plugins:`.
+        overrides: `a.b=value` texts.
+
+    Raises:
+        UsageError: for anything wrong; the message names file and line.
+    """
+    document = read_yaml(path)
+    override(document, overrides)
+    return _setup(document, plugins)
+
+
+def load_run(folder: RunFolder) -> Setup:
+    """Return the setup that a run folder was made with; RunFolderError if there is none."""
+    return _setup(Document(folder.config(), str(folder.config_file)), ())
+
+
+def load_plan(
+    plan: Plan, path: Path, plugins: Sequence[str] = (), overrides: Sequence[str] = ()
+) -> Setup:
+    """Return the setup that a plan was found with, to train along it.
+
+    Args:
+        plan: the plan, read from `path`.
+        path: where modules named by `trainer.use` are looked for, beside the original
+            configuration's folder and the working directory.
+        plugins: further plug-ins.
+        overrides: `a.b=value` texts.
+
+    Raises:
+        ConfigError: if the plan does not say what trains.
+    """
+    facts = plan.provenance.get("config")
+    if not isinstance(facts, dict):
+        raise ConfigError(
+            "the plan does not say what trains",
+            where=str(path),
+            hint="plans made by `schedplan run` do, under provenance.config",
+        )
+    _look_for_modules_in(Path(str(plan.provenance.get("source", path))).parent)
+    document = Document(copy.deepcopy(facts), str(path))
+    override(document, overrides)
+    return _setup(document, plugins)
+
+
+def _setup(document: Document, plugins: Sequence[str]) -> Setup:
+    with _located(document):
+        try:
+            config = Config.model_validate(document.data)
+        except ValidationError as error:
+            # A misspelt key is often missing under its right name, too; say the former.
+            for complaint in error.errors():
+                if complaint["type"] == "extra_forbidden":
+                    *section, key = complaint["loc"]
+                    raise unknown_key(key, allowed_keys(tuple(section)), tuple(section)) from error
+            raise from_pydantic(error) from error
+    config.plugins = list(dict.fromkeys([*config.plugins, *plugins]))
+    with _located(document, ("plugins",)):
+        return Setup(config, document, Plugins(config.plugins))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A configuration made real, part by part; what is wrong with a part is told with its line.
+
+    Attributes:
+        config: the configuration, defaults filled in.
+        document: the file that it came from.
+        plugins: the plug-ins loaded.
+    """
+
+    config: Config
+    document: Document
+    plugins: Plugins
+
+    @cached_property
+    def space(self) -> Space:
+        """The axes and links."""
+        with self._located():
+            return Space(
+                axes=tuple(Axis(name, tuple(v)) for name, v in self.config.axes.items()),
+                links=tuple(
+                    Link(name, tuple(link.of), tuple(link.values))
+                    for name, link in self.config.links.items()
+                ),
+            )
+
+    @cached_property
+    def rule(self) -> Rule:
+        """The preset's rule and all further rules."""
+        section = self.config.transitions
+        fixed, reversible = tuple(section.fixed), tuple(section.reversible)
+        with self._located("transitions"):
+            for key, axes in (("fixed", fixed), ("reversible", reversible)):
+                for position, axis in enumerate(axes):
+                    self.space.position(axis, (key, position))
+        with self._located("transitions", "preset"):
+            rule: Rule = self.plugins.get("presets", section.preset).load()(fixed, reversible)
+        for position, each in enumerate(section.rules):
+            rule = rule & self._further_rule(each, ("transitions", "rules", position))
+        return rule
+
+    @cached_property
+    def graph(self) -> StateGraph:
+        """The graph of states, checked."""
+        config, space = self.config, self.space
+        fixed, reversible = config.transitions.fixed, config.transitions.reversible
+        with self._located():
+            start = (
+                default_start(space, fixed, reversible) if config.start is None else config.start
+            )
+            final = default_final(space, fixed) if config.final is None else config.final
+            starts = space.select(start, ("start",))
+            finals = space.select(final, ("final",))
+            return build_graph(space, self.rule, starts, finals)
+
+    @cached_property
+    def estimator(self) -> KneeEstimator:
+        """The knee estimator, capped at `max_epochs`."""
+        section = self.config.knee
+        with self._located("knee", "estimator"):
+            factory = self.plugins.get("estimators", section.estimator).load()
+        with self._located():
+            bound = bind(factory, section.model_extra or {}, ("knee",))
+            return AtMost(section.max_epochs, call(bound, "the estimator", ("knee",)))
+
+    @cached_property
+    def trainer(self) -> TrainerFactory:
+        """A picklable factory of trainers; making one is left to the caller (`make_trainer`)."""
+        section = self.config.trainer
+        with self._located("trainer", "use"):
+            factory = self._trainer_factory(section.use)
+        with self._located():
+            return bind(factory, section.model_extra or {}, ("trainer",))
+
+    def make_trainer(self) -> Trainer:
+        """Make a trainer, to see that it can be made, knows the metric and takes every state.
+
+        Raises:
+            TrainerError: if it lacks a method of the protocol.
+            MetricError: if it states its metrics and ours is not among them.
+        """
+        with self._located():
+            trainer = call(self.trainer, f"the trainer {self.config.trainer.use!r}", ("trainer",))
+            if not isinstance(trainer, Trainer):
+                verbs = [name for name in vars(Trainer) if not name.startswith("_")]
+                lacking = [verb for verb in verbs if not callable(getattr(trainer, verb, None))]
+                raise TrainerError(
+                    f"{self.config.trainer.use!r} makes a {type(trainer).__name__}, which lacks "
+                    f"{', '.join(lacking)}",
+                    hint="a trainer has the five verbs of schedplan.Trainer",
+                    path=("trainer", "use"),
+                )
+            known = getattr(trainer, "metrics", None)
+            if known is not None and self.config.metric not in known:
+                raise unknown_metric(self.config.metric, known)
+            check_state = getattr(trainer, "check", None)
+            if check_state is not None:
+                for state in self.graph.order[1:]:
+                    check_state(self.space.params(state))
+            return trainer
+
+    @property
+    def problem(self) -> Problem:
+        """All of it together."""
+        config = self.config
+        return Problem(
+            graph=self.graph,
+            trainer=self.trainer,
+            metric=config.metric,
+            mode=config.mode,
+            estimator=self.estimator,
+            seed=config.seed,
+            name=config.name,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the configuration as plain data, defaults filled in."""
+        return self.config.model_dump(mode="json")
+
+    def locate(self, error: SchedplanError) -> SchedplanError:
+        """Give an error that names a path in the configuration its place in the file."""
+        return error.at(self.document.where(error.path)) if error.path else error
+
+    @contextmanager
+    def _located(self, *prefix: str | int) -> Iterator[None]:
+        with _located(self.document, prefix):
+            yield
+
+    def _trainer_factory(self, use: str) -> Callable[..., Any]:
+        if ":" not in use:
+            return cast("Callable[..., Any]", self.plugins.get("trainers", use).load())
+        _look_for_modules_in(Path.cwd())
+        _look_for_modules_in(Path(self.document.file).parent)
+        return cast("Callable[..., Any]", import_attribute(use))
+
+    def _further_rule(self, stated: str | dict[str, Any], path: KeyPath) -> Rule:
+        name, options = _name_and_options(stated, path)
+        with self._located(*path):
+            entry: Entry = self.plugins.get("rules", name)
+        with self._located():
+            bound = bind(entry.load(), options, (*path, name))
+            rule: Rule = call(bound, f"the rule {name!r}", (*path, name))
+        with self._located(*path, name):
+            rule.check(self.space)
+        return rule
+
+
+def _name_and_options(stated: str | dict[str, Any], path: KeyPath) -> tuple[str, dict[str, Any]]:
+    """Read `NAME` or `{NAME: {option: value}}`."""
+    if isinstance(stated, str):
+        return stated, {}
+    if len(stated) == 1:
+        name, options = next(iter(stated.items()))
+        if isinstance(options, dict):
+            return str(name), options
+    raise ConfigError(
+        f"cannot understand the rule {stated!r}",
+        allowed="NAME or {NAME: {option: value}}",
+        path=path,
+    )
+
+
+def _look_for_modules_in(folder: Path) -> None:
+    """Let `trainer.use` name a module that lies in `folder`."""
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.insert(0, place)
+
+
+@contextmanager
+def _located(document: Document, prefix: KeyPath = ()) -> Iterator[None]:
+    """Give every error that passes its place in the document."""
+    try:
+        yield
+    except SchedplanError as error:
+        raise error.at(document.where((*prefix, *error.path)))  # noqa: B904 - the same error

@@ -1,0 +1,107 @@
+"""Calling a named factory with options from a configuration, checked against its signature."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import UnionType
+from typing import Annotated, Any, get_args
+
+from pydantic import ConfigDict, Strict, ValidationError, create_model
+
+from schedplan.config.yaml_file import KeyPath, unknown_key
+from schedplan.errors import ConfigError, SchedplanError
+
+_SCALARS = (bool, int, float, str)
+
+
+def bind(factory: Callable[..., Any], options: Mapping[str, Any], path: KeyPath) -> partial[Any]:
+    """Return `factory` with `options` checked and filled in, to be called without arguments.
+
+    Args:
+        factory: a function or class whose parameters are annotated.
+        options: its arguments by name.
+        path: where the options stand in the configuration, for messages.
+
+    Raises:
+        ConfigError: for an option that is unknown, missing or of the wrong type.
+
+    Example:
+        >>> from schedplan.knees import Patience
+        >>> bind(Patience, {"epochs": 5}, ("knee",))()
+        Patience(epochs=5, min_delta=0.0)
+    """
+    signature = _signature(factory, path)
+    parameters = {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    takes_any = len(parameters) < len(signature.parameters)
+    for name in options:
+        if name not in parameters and not takes_any:
+            raise unknown_key(name, list(parameters), path)
+    fields: dict[str, Any] = {
+        name: (
+            _annotation(parameter),
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for name, parameter in parameters.items()
+    }
+    model = create_model(
+        "Options", __config__=ConfigDict(arbitrary_types_allowed=True, extra="allow"), **fields
+    )
+    try:
+        checked = model.model_validate(dict(options))
+    except ValidationError as error:
+        raise from_pydantic(error, path) from error
+    return partial(factory, **{name: getattr(checked, name) for name in options})
+
+
+def call(factory: Callable[[], Any], what: str, path: KeyPath) -> Any:
+    """Call a bound factory; whatever it objects to becomes an error at `path`."""
+    try:
+        return factory()
+    except SchedplanError as error:
+        error.path = (*path, *error.path)
+        raise
+    except (TypeError, ValueError, OSError) as error:
+        raise ConfigError(f"cannot make {what}: {error}", path=path) from error
+
+
+def from_pydantic(error: ValidationError, path: KeyPath = ()) -> ConfigError:
+    """Return the first of pydantic's complaints in this project's form."""
+    first = error.errors()[0]
+    place = (*path, *first["loc"])
+    name = ".".join(map(str, place))
+    if first["type"] == "missing":
+        return ConfigError(f"the key {name!r} is missing", path=place)
+    return ConfigError(f"{name} is {first['input']!r}", allowed=_expected(first["msg"]), path=place)
+
+
+def _expected(message: str) -> str:
+    """Turn 'Input should be a valid integer' into 'a valid integer'."""
+    return message.removeprefix("Value error, ").removeprefix("Input should be ")
+
+
+def _signature(factory: Callable[..., Any], path: KeyPath) -> inspect.Signature:
+    try:
+        return inspect.signature(factory, eval_str=True)
+    except NameError:  # an annotation that only type checkers can see
+        return inspect.signature(factory)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{factory!r} cannot be called with options by name", path=path
+        ) from error
+
+
+def _annotation(parameter: inspect.Parameter) -> Any:
+    """Return the parameter's type; plain numbers and texts are not converted into each other."""
+    annotation = parameter.annotation
+    if annotation is parameter.empty or isinstance(annotation, str):
+        return Any
+    alternatives = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    if set(alternatives) <= {*_SCALARS, type(None)}:
+        return Annotated[annotation, Strict()]
+    return annotation

@@ -1,0 +1,176 @@
+"""Finding plug-ins, loading those asked for, and collecting what they add by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, TypeAlias
+
+import pluggy
+
+from schedplan import hookspecs
+from schedplan.errors import PluginError, did_you_mean, missing
+from schedplan.graph import any_onward, basic, extended
+from schedplan.hookspecs import Factory, hookimpl
+from schedplan.knees import CurveFit, FixedEpochs, KneeEstimator, Patience
+from schedplan.rules import Fixed, Forbid, Forward, MaxStep, OneAxis
+from schedplan.simulator import SimulatedTrainer
+
+Kind: TypeAlias = Literal["trainers", "rules", "estimators", "presets", "commands"]
+KINDS: tuple[Kind, ...] = ("trainers", "rules", "estimators", "presets", "commands")
+
+BUILT_IN = "schedplan"
+"""The name under which the built-ins are registered."""
+
+
+class BuiltIns:
+    """What comes with the core, through the same hooks as anybody's."""
+
+    @hookimpl
+    def schedplan_trainers(self) -> Mapping[str, Factory]:
+        return {"simulated": SimulatedTrainer}
+
+    @hookimpl
+    def schedplan_rules(self) -> Mapping[str, Factory]:
+        return {
+            "fixed": Fixed,
+            "forward": Forward,
+            "max_step": MaxStep,
+            "one_axis": OneAxis,
+            "forbid": Forbid,
+        }
+
+    @hookimpl
+    def schedplan_estimators(self) -> Mapping[str, Factory]:
+        return {"exponential": _exponential, "patience": Patience, "fixed": FixedEpochs}
+
+    @hookimpl
+    def schedplan_presets(self) -> Mapping[str, Factory]:
+        return {"basic": basic, "extended": extended, "any": any_onward}
+
+
+def _exponential(delay: int = 10) -> KneeEstimator:
+    return CurveFit("exponential", delay)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named factory and the plug-in that it comes from."""
+
+    name: str
+    factory: Factory
+    plugin: str
+
+    def load(self) -> Any:
+        """Return the factory itself, imported if it was given as text.
+
+        Raises:
+            MissingDependencyError: if it needs a package that is not installed.
+        """
+        if not isinstance(self.factory, str):
+            return self.factory
+        return import_attribute(self.factory, extra=self.plugin)
+
+
+class Plugins:
+    """The built-ins and the plug-ins named.
+
+    Args:
+        names: entry points of the group `schedplan`, such as `video`.
+
+    Raises:
+        PluginError: if a name is unknown, or a plug-in cannot be imported.
+
+    Example:
+        >>> sorted(Plugins().all("presets"))
+        ['any', 'basic', 'extended']
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._manager = pluggy.PluginManager("schedplan")
+        self._manager.add_hookspecs(hookspecs)
+        self._manager.register(BuiltIns(), BUILT_IN)
+        self.names: list[str] = []
+        for name in names:
+            if name not in self.names:
+                self._load(name)
+
+    def all(self, kind: Kind) -> dict[str, Entry]:
+        """Return everything of a kind by name; PluginError if two plug-ins claim one name."""
+        entries: dict[str, Entry] = {}
+        for implementation in getattr(self._manager.hook, f"schedplan_{kind}").get_hookimpls():
+            for name, factory in implementation.function().items():
+                entry = Entry(name, factory, implementation.plugin_name)
+                if name in entries:
+                    raise PluginError(
+                        f"the plug-ins {entries[name].plugin!r} and {entry.plugin!r} both add "
+                        f"{name!r} to the {kind}",
+                        hint="load only one of them",
+                    )
+                entries[name] = entry
+        return entries
+
+    def get(self, kind: Kind, name: str) -> Entry:
+        """Return one entry; PluginError with the nearest name if there is none."""
+        entries = self.all(kind)
+        if name in entries:
+            return entries[name]
+        offers = [plugin for plugin in installed() if plugin not in self.names]
+        hint = did_you_mean(name, entries)
+        if name in offers:
+            hint = f"the plug-in {name!r} is not loaded: add --plugin {name}"
+        raise PluginError(f"there is no {kind[:-1]} {name!r}", allowed=sorted(entries), hint=hint)
+
+    def emit(self, event: Any) -> None:
+        """Tell every plug-in what has happened in a search."""
+        self._manager.hook.schedplan_event(event=event)
+
+    def _load(self, name: str) -> None:
+        points = installed()
+        if name not in points:
+            raise PluginError(
+                f"there is no plug-in {name!r}",
+                allowed=sorted(points),
+                hint=did_you_mean(name, points),
+            )
+        try:
+            module = points[name].load()
+        except ImportError as error:
+            raise PluginError(f"the plug-in {name!r} cannot be imported: {error}") from error
+        self._manager.register(module, name)
+        self.names.append(name)
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Return the plug-ins that are installed, by name, without loading them."""
+    return {point.name: point for point in entry_points(group="schedplan")}
+
+
+def import_attribute(reference: str, extra: str | None = None) -> Any:
+    """Import `package.module:attribute`.
+
+    Args:
+        reference: what to import.
+        extra: the extra of this project that brings what the module needs, if it has one.
+
+    Raises:
+        MissingDependencyError: if the module needs a package that is not installed.
+        PluginError: if there is no such module or attribute.
+    """
+    module_name, _, attribute = reference.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        absent = error.name or module_name
+        if module_name == absent or module_name.startswith(f"{absent}."):
+            raise PluginError(f"there is no module {absent!r}") from error
+        raise missing(absent, extra) from error
+    if not hasattr(module, attribute):
+        public = [name for name in vars(module) if not name.startswith("_")]
+        raise PluginError(
+            f"the module {module_name!r} has no {attribute!r}",
+            hint=did_you_mean(attribute, public),
+        )
+    return getattr(module, attribute)

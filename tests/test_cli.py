@@ -1,0 +1,198 @@
+"""The command line as a person meets it: real processes, real files, real exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+SCHEDPLAN = [sys.executable, "-m", "schedplan"]
+
+CONFIG = """\
+name: demo
+metric: top1
+axes:
+  sampling: [consecutive, uniform]
+  clip_length: [16, 32, 128]
+  learning_rate: [0.04, 0.004, 0.0004]
+transitions: {preset: extended, fixed: [sampling], reversible: [clip_length]}
+knee: {estimator: patience, epochs: 3}
+trainer: {use: simulated, noise: 0.02}
+"""
+
+SLOW_TRAINER = """\
+import time
+from schedplan import SimulatedTrainer
+
+class Slow(SimulatedTrainer):
+    def train_epoch(self):
+        time.sleep(0.05)
+        return super().train_epoch()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def schedplan(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [*SCHEDPLAN, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_check_counts_the_papers_graph(folder):
+    facts = json.loads(schedplan("check", "config.yaml", "-f", "json", cwd=folder).stdout)
+    counts = {key: facts[key] for key in ("states", "transitions", "starts", "finals")}
+    assert counts == {"states": 18, "transitions": 36, "starts": 4, "finals": 2}
+    basic = schedplan(
+        "check", "config.yaml", "-f", "yaml", "--set", "transitions.preset=basic", cwd=folder
+    )
+    assert yaml.safe_load(basic.stdout)["transitions"] == 28
+    assert not (folder / "runs").exists(), "checking leaves nothing behind"
+
+
+def test_run_status_show_graph_and_replay_follow_each_other(folder):
+    ran = schedplan("run", "config.yaml", "-f", "json", cwd=folder)
+    plan = json.loads(ran.stdout)
+    run = folder / "runs" / "demo"
+    for name in ("config.yaml", "plan.yaml", "graph.svg", "graph.png", "log.txt"):
+        assert (run / name).stat().st_size > 0
+    assert (run / "model" / "simulated.json").exists()
+
+    status = json.loads(schedplan("status", "runs/demo", "-f", "json", cwd=folder).stdout)
+    assert (status["finished"], status["done"], status["waiting"]) == (True, 36, 0)
+    assert json.loads(schedplan("show", "runs/demo", "-f", "json", cwd=folder).stdout) == plan
+    table = schedplan("show", "runs/demo/plan.yaml", cwd=folder).stdout
+    assert "clip_length" in table
+
+    for name in ("a.svg", "b.png", "c.dot", "d.graphml"):
+        schedplan("graph", "runs/demo", "-o", name, cwd=folder)
+        schedplan("graph", "config.yaml", "-o", f"plain-{name}", cwd=folder)
+        assert (folder / name).stat().st_size > 0
+        assert (folder / f"plain-{name}").stat().st_size > 0
+
+    replayed = json.loads(schedplan("replay", "runs/demo", "-f", "json", cwd=folder).stdout)
+    epochs = [stage["epochs"] for stage in replayed["stages"]]
+    assert epochs == [stage["epochs"] for stage in plan["stages"]]
+    assert (folder / "runs" / "demo-replay" / "model" / "simulated.json").exists()
+
+
+def test_a_finished_run_is_a_no_op_and_another_configuration_is_refused(folder):
+    first = schedplan("run", "config.yaml", cwd=folder)
+    before = (folder / "runs/demo/plan.yaml").stat().st_mtime_ns
+    again = schedplan("run", "config.yaml", cwd=folder)
+    assert again.stdout == first.stdout
+    assert "finished" in again.stderr
+    assert (folder / "runs/demo/plan.yaml").stat().st_mtime_ns == before
+    other = schedplan("run", "config.yaml", "--set", "knee.epochs=4", cwd=folder, code=2)
+    assert "knee.epochs was 3 and is now 4" in other.stderr
+    assert "--out" in other.stderr
+
+
+def test_data_goes_to_stdout_and_everything_else_to_stderr(folder):
+    result = schedplan("run", "config.yaml", "-f", "yaml", "-v", cwd=folder)
+    assert yaml.safe_load(result.stdout)["name"] == "demo"
+    assert "epoch 1 top1" in result.stderr
+    quiet = schedplan("run", "config.yaml", "-q", "--out", "other", cwd=folder)
+    assert quiet.stderr == ""
+
+
+def test_ctrl_c_ends_soon_says_how_to_resume_and_the_plan_is_the_same(folder):
+    (folder / "slow.py").write_text(SLOW_TRAINER)
+    use = ["--set", "trainer={use: 'slow:Slow', noise: 0.02}"]
+    command = [*SCHEDPLAN, "run", "config.yaml", "--out", "cut", *use]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    while not list(folder.glob("cut/transitions/*/result.json")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert "schedplan run config.yaml --out cut" in " ".join(stderr.split())
+    assert not (folder / "cut" / "plan.yaml").exists()
+
+    whole = schedplan("run", "config.yaml", "--out", "whole", *use, "-f", "json", cwd=folder)
+    resumed = schedplan("run", "config.yaml", "--out", "cut", *use, "-f", "json", cwd=folder)
+    assert resumed.stdout == whole.stdout
+
+
+def test_a_failed_search_tells_why_and_exits_with_1(folder):
+    (folder / "broken.py").write_text(
+        "from schedplan import SimulatedTrainer\n"
+        "class Broken(SimulatedTrainer):\n"
+        "    def train_epoch(self):\n"
+        "        raise RuntimeError('the GPU is on fire')\n"
+    )
+    use = "trainer={use: 'broken:Broken'}"
+    result = schedplan("run", "config.yaml", "--set", use, cwd=folder, code=1)
+    assert "RuntimeError: the GPU is on fire" in result.stderr
+    assert "error.txt" in result.stderr
+
+
+def test_an_unstated_metric_that_is_not_reported_is_found_at_the_first_epoch(folder):
+    (folder / "shy.py").write_text(
+        "from schedplan import SimulatedTrainer\nclass Shy(SimulatedTrainer):\n    metrics = None\n"
+    )
+    overrides = ["--set", "trainer={use: 'shy:Shy'}", "--set", "metric=acuracy"]
+    result = schedplan("run", "config.yaml", *overrides, cwd=folder, code=2)
+    assert "did you mean 'accuracy'" in result.stderr
+    assert "--set metric=acuracy" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrases"),
+    [
+        (["check", "absent.yaml"], ["absent.yaml", "No such file"]),
+        (["run", "config.yaml", "--set", "knee.epoch=1"], ["did you mean 'epochs'"]),
+        (["run", "config.yaml", "--plugin", "vidio"], ["no plug-in 'vidio'", "'video'"]),
+        (["run", "config.yaml", "--out", "full"], ["full", "no run folder", "--out"]),
+        (["status", "full"], ["no run folder"]),
+        (["show", "empty"], ["no run folder"]),
+        (["show", "full"], ["the version 99", "allowed: 1"]),
+        (["show", "absent.yaml"], ["cannot read the plan"]),
+        (["show", "config.yaml"], ["no plan"]),
+        (["replay", "full/plan.yaml"], ["version"]),
+        (["graph", "config.yaml", "-o", "a.gif"], [".svg", ".dot"]),
+        (["frobnicate"], ["frobnicate"]),
+        (["run"], ["CONFIG"]),
+    ],
+)
+def test_wrong_usage_is_one_message_and_exit_code_2(folder, arguments, phrases):
+    (folder / "empty").mkdir()
+    (folder / "full").mkdir()
+    (folder / "full" / "plan.yaml").write_text("version: 99\nstages: []\n")
+    result = schedplan(*arguments, cwd=folder, code=2)
+    for phrase in phrases:
+        assert phrase in result.stderr
+    assert result.stdout == ""
+
+
+def test_debug_shows_the_traceback(folder):
+    result = subprocess.run(
+        [*SCHEDPLAN, "check", "absent.yaml", "--debug"], cwd=folder, capture_output=True, text=True
+    )
+    assert "Traceback" in result.stderr
+
+
+def test_plugins_shows_the_built_ins_and_the_video_plug_in(folder):
+    facts = json.loads(schedplan("plugins", "-f", "json", cwd=folder).stdout)["plugins"]
+    by_name = {each["plugin"]: each for each in facts}
+    assert by_name["built in"]["presets"] == ["any", "basic", "extended"]
+    assert by_name["video"]["trainers"] == ["video"]
+
+
+def test_version(folder):
+    assert schedplan("--version", cwd=folder).stdout.startswith("schedplan 0.")
