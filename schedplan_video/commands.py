@@ -27,7 +27,7 @@ def toy(
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
     per_class: Annotated[
         str, typer.Option(metavar="N,N,N", help="Train, val and test videos of each class.")
-    ] = "16,8,8",
+    ] = "16,8,16",
     frames: Annotated[int, typer.Option(help="Length of a video.")] = 64,
     size: Annotated[int, typer.Option(help="Width and height in pixels.")] = 64,
 ) -> None:
@@ -41,7 +41,7 @@ def toy(
 def folders(
     root: Annotated[Path, typer.Option("--root", metavar="DIR", help="A folder per class.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="Manifest, above the videos.")
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The manifest to write.")
     ],
     groups: Annotated[
         Path | None,
@@ -62,6 +62,8 @@ def folders(
     _video("data.manifest:write_manifest")(manifest, output)
     for name in manifest.splits:
         log.info("%s: %d videos", name, len(manifest.split(name)))
+    if not _video("data.manifest:lies_above")(output, root):
+        log.info("the manifest lies elsewhere: tell with --set trainer.videos=%s", root)
     print(output)
 
 
@@ -69,6 +71,9 @@ def folders(
 def evaluate(
     snapshot: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="A saved model's folder.")],
     manifest: Annotated[Path, typer.Option("--manifest", metavar="FILE", help="The videos.")],
+    videos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where they are, if not by the manifest.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Which of the manifest's splits.")] = "test",
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -76,7 +81,8 @@ def evaluate(
 ) -> None:
     """Measure a saved model on one centre clip of every video."""
     evaluate_snapshot = _video("evaluate:evaluate_snapshot")
-    metrics = evaluate_snapshot(snapshot, manifest, split, workers=workers, device=device)
+    listed = _video("data.manifest:read_manifest")(manifest, videos)
+    metrics = evaluate_snapshot(snapshot, listed, split, workers=workers, device=device)
     facts = {"snapshot": str(snapshot), "split": split, **metrics}
     print_data(facts, pairs_table(f"{snapshot} on {split}", metrics), form)
 

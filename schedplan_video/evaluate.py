@@ -16,7 +16,7 @@ from schedplan_video import snapshots
 from schedplan_video.config import StageSettings
 from schedplan_video.data import transforms
 from schedplan_video.data.dataset import ClipDataset, ClipLoader, loader
-from schedplan_video.data.manifest import Manifest, read_manifest
+from schedplan_video.data.manifest import Manifest
 from schedplan_video.engine import Batch, check_finite, find_device, forward, summed_loss
 
 METRICS = ("top1", "top5", "mean_top135", "loss")
@@ -101,22 +101,22 @@ def centre_clips(
 
 
 def evaluate_snapshot(
-    folder: Path, manifest: Path, split: str, *, workers: int = 0, device: str = "auto"
+    folder: Path, manifest: Manifest, split: str, *, workers: int = 0, device: str = "auto"
 ) -> dict[str, float]:
     """Measure a saved model on a split, with clips and views as when it was saved.
 
     Raises:
         UsageError: no snapshot in `folder`, or a manifest with other classes.
     """
-    meta, videos, target = snapshots.read_meta(folder), read_manifest(manifest), find_device(device)
-    if videos.classes != meta.classes:
+    meta, target = snapshots.read_meta(folder), find_device(device)
+    if manifest.classes != meta.classes:
         raise UsageError(
-            f"the manifest's classes are {', '.join(videos.classes)}",
-            where=str(manifest),
+            f"the manifest's classes are {', '.join(manifest.classes)}",
+            where=str(folder),
             allowed=f"those of the model: {', '.join(meta.classes)}",
         )
     model = meta.architecture.build()
     snapshots.load_model(folder, model, meta.architecture)
     view = transforms.evaluation(meta.crop, meta.evaluation_side)
-    clips = centre_clips(videos, split, meta.settings, view, workers)
+    clips = centre_clips(manifest, split, meta.settings, view, workers)
     return evaluate(model.to(target), clips, target)

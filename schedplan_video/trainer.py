@@ -35,6 +35,7 @@ class VideoTrainer:
 
     Args:
         manifest: CSV file that lists the videos.
+        videos: the folder that the manifest's paths are relative to; by default the manifest's.
         network: one of `models.registry.names()`.
         width: scales the network's channels.
         dropout: before the classifiers, in [0, 1).
@@ -64,6 +65,7 @@ class VideoTrainer:
     """
 
     manifest: Path
+    videos: Path | None = None
     network: str = "dg_p3d_resnet50"
     width: float = 1.0
     dropout: float = 0.5
@@ -92,6 +94,12 @@ class VideoTrainer:
         for split in (self.train_split, self.validation_split):
             self._manifest.split(split)
         self._architecture = Architecture(self.network, self.width, len(self._manifest.classes))
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Raise `UsageError` if no stage can be trained under `params`."""
+        settings = stage_settings(params, self.defaults)
+        with torch.device("meta"):
+            self._architecture.build().check_frames(settings.clip_length)
 
     def begin(self, params: Mapping[str, Any], start: Path | None, seed: int) -> None:
         """Build the network, from the snapshot `start` if given, and a fresh optimiser.
@@ -158,7 +166,7 @@ class VideoTrainer:
         file = Path(self.manifest)
         if self.toy is not None:
             make_toy(file.parent, **self.toy)
-        return read_manifest(file)
+        return read_manifest(file, self.videos)
 
     def _training_clips(self) -> ClipLoader:
         """Return random clips of the training videos, in an order of its own for every epoch."""

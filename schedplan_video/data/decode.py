@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from schedplan.errors import SchedplanError, UsageError
+from schedplan.errors import UsageError
 
 # Containers that store a presentation time with every packet and can seek by it. AVI stores none,
 # and transport streams have no index.
@@ -38,8 +38,11 @@ _NEAR = 8
 _FAILURES = (av.FFmpegError, OSError, EOFError, ValueError, LookupError, MemoryError)
 
 
-class DecodeError(SchedplanError):
+class DecodeError(UsageError):
     """A video file that cannot be read, or not as far as the frame asked for.
+
+    It is a usage error, so it ends a search at once instead of failing transition by transition;
+    the search can be resumed when the file is mended, or taken out of the manifest.
 
     Args:
         path: the video file.
@@ -152,7 +155,7 @@ class _Source:
 
     def rgb(self, frame: VideoFrame) -> np.ndarray:
         """Return `frame` as uint8 of shape (H, W, 3)."""
-        return self.reformatter.reformat(frame, format="rgb24").to_ndarray()
+        return self.reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
 
 
 @contextmanager

@@ -160,45 +160,43 @@ class Manifest:
 def write_manifest(manifest: Manifest, file: str | Path) -> None:
     """Write all columns of `manifest` to the CSV `file`, whole or not at all.
 
-    The file may lie in any folder above the videos; their paths are rewritten to fit.
-
-    Raises:
-        ManifestError: a video does not lie below the file's folder.
+    In a folder above the videos, their paths are rewritten to be relative to it. Anywhere else they
+    stay relative to `manifest.folder`, which `read_manifest` must then be told.
     """
     file = Path(file).absolute()
     partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
-    paths = [_relative(manifest.path(video), file) for video in manifest.videos]
+    base = file.parent if lies_above(file, manifest.folder) else manifest.folder.absolute()
     with partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for path, video in zip(paths, manifest.videos, strict=True):
+        for video in manifest.videos:
+            path = manifest.path(video).relative_to(base).as_posix()
             writer.writerow((path, *astuple(video)[1:]))
     partial.replace(file)
 
 
-def _relative(video: Path, file: Path) -> str:
-    if not video.is_relative_to(file.parent):
-        raise ManifestError(
-            f"the video {video} does not lie below the manifest's folder",
-            where=str(file),
-            hint="write the manifest into a folder above the videos",
-        )
-    return video.relative_to(file.parent).as_posix()
+def lies_above(file: Path, folder: Path) -> bool:
+    """Return whether the manifest `file` lies in `folder` or above it."""
+    return folder.absolute().is_relative_to(file.absolute().parent)
 
 
-def read_manifest(file: str | Path) -> Manifest:
+def read_manifest(file: str | Path, videos: str | Path | None = None) -> Manifest:
     """Read the manifest CSV `file`.
+
+    Args:
+        file: the manifest.
+        videos: the folder that its paths are relative to; by default the one that it lies in.
 
     Raises:
         ManifestError: the file cannot be read, or a row is wrong; names the file and the line.
     """
     file = Path(file)
-    lines, videos = [], []
+    lines, rows = [], []
     for line, cells in _rows(file):
         lines.append(line)
-        videos.append(_video(cells, f"{file}:{line}"))
+        rows.append(_video(cells, f"{file}:{line}"))
     try:
-        return Manifest(file.parent, tuple(videos))
+        return Manifest(Path(videos) if videos else file.parent, tuple(rows))
     except ManifestError as error:
         raise error.at(f"{file}:{lines[error.path[0]]}" if error.path else str(file)) from None
 

@@ -43,7 +43,7 @@ COLOURS = {
 CLASSES = tuple(f"{texture}_{colour}_first" for texture in TEXTURES for colour in COLOURS)
 
 FPS = 25
-KEYFRAME_INTERVAL = 12
+KEYFRAME_INTERVAL = 8
 
 _FORMAT = 1  # counts changes of what the same settings give
 
@@ -76,7 +76,7 @@ def make_toy(
     out: str | Path,
     *,
     seed: int = 0,
-    per_class: tuple[int, int, int] = (16, 8, 8),
+    per_class: tuple[int, int, int] = (16, 8, 16),
     frames: int = 64,
     size: int = 64,
 ) -> Path:

@@ -150,12 +150,16 @@ def test_all_columns_are_written(tmp_path):
     assert (tmp_path / "m.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
 
 
-def test_a_manifest_may_be_written_above_the_videos_only(tmp_path):
+def test_a_manifest_above_the_videos_finds_them_by_itself(tmp_path):
     manifest = Manifest(tmp_path / "clips", (Video("a.mp4", 0, "hug", "train"),))
     write_manifest(manifest, tmp_path / "m.csv")
     moved = read_manifest(tmp_path / "m.csv")
     assert moved.videos[0].path == "clips/a.mp4"
     assert moved.path(moved.videos[0]) == manifest.path(manifest.videos[0])
+
+
+def test_a_manifest_elsewhere_is_told_where_the_videos_are(tmp_path):
+    manifest = Manifest(tmp_path / "clips", (Video("a.mp4", 0, "hug", "train"),))
     (tmp_path / "elsewhere").mkdir()
-    with pytest.raises(ManifestError, match="does not lie below"):
-        write_manifest(manifest, tmp_path / "elsewhere" / "m.csv")
+    write_manifest(manifest, tmp_path / "elsewhere" / "m.csv")
+    assert read_manifest(tmp_path / "elsewhere" / "m.csv", tmp_path / "clips") == manifest

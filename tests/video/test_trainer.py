@@ -14,6 +14,7 @@ import torch
 from schedplan.errors import UsageError
 from schedplan.trainer import Trainer
 from schedplan_video.data.decode import DecodeError
+from schedplan_video.data.manifest import read_manifest
 from schedplan_video.data.toy import make_toy
 from schedplan_video.evaluate import METRICS, evaluate_snapshot
 from schedplan_video.trainer import VideoTrainer
@@ -153,7 +154,7 @@ def test_a_snapshot_can_be_evaluated_alone(manifest: Path, tmp_path: Path) -> No
     new = begun(manifest)
     new.train_epoch()
     folder = saved(new, tmp_path / "model")
-    assert evaluate_snapshot(folder, manifest, "val", device="cpu") == new.evaluate()
+    assert evaluate_snapshot(folder, read_manifest(manifest), "val", device="cpu") == new.evaluate()
 
 
 def test_a_snapshot_of_another_network_is_refused(manifest: Path, tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
     meta["classes"][0] = "cat"
     (folder / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(UsageError, match="those of the model: cat"):
-        evaluate_snapshot(folder, manifest, "val")
+        evaluate_snapshot(folder, read_manifest(manifest), "val")
 
 
 @pytest.mark.parametrize(
@@ -224,3 +225,13 @@ def test_a_damaged_video_is_named(manifest: Path, tmp_path: Path) -> None:
     victim.write_bytes(b"no video")
     with pytest.raises(DecodeError, match=victim.name):
         begun(copy / "manifest.csv").train_epoch()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"clip_lenght": 16}, "did you mean 'clip_length'"), ({"clip_length": 8}, "16")],
+)
+def test_states_are_checked_before_anything_is_trained(manifest, change, message):
+    trainer(manifest).check(STAGE)
+    with pytest.raises(UsageError, match=message):
+        trainer(manifest).check(STAGE | change)

@@ -83,12 +83,17 @@ def test_evaluate_prints_metrics_as_json(manifest: Path, tmp_path: Path) -> None
     [
         (["toy", "--out", "x", "--per-class", "1,2"], r"--per-class is '1,2'.*three numbers"),
         (["index", "folders", "--root", "x", "-o", "y", "--split", "a,b,c"], r"--split is 'a,b,c'"),
-        (["evaluate", "nowhere", "--manifest", "m.csv"], r"nowhere: not a snapshot"),
+        (["evaluate", "nowhere", "--manifest", "m.csv"], r"m\.csv: No such file"),
     ],
 )
 def test_bad_arguments_are_named(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         run(*arguments)
+
+
+def test_what_is_no_snapshot_is_said_to_be_none(manifest: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere: not a snapshot"):
+        run("evaluate", "nowhere", "--manifest", manifest)
 
 
 def test_the_plugin_and_its_commands_load_without_torch() -> None:
