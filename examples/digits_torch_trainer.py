@@ -39,11 +39,13 @@ class DigitsTrainer:
 
     @torch.no_grad()
     def evaluate(self):
-        return {"accuracy": (self.model(images[val]).argmax(1) == labels[val]).float().mean().item()}
+        correct = self.model(images[val]).argmax(1) == labels[val]
+        return {"accuracy": correct.float().mean().item()}
 
     def save(self, folder):
         torch.save(self.model.state_dict(), folder / "model.pt")
-        torch.save({"optimizer": self.optimizer.state_dict(), "epoch": self.epoch}, folder / "run.pt")
+        run = {"optimizer": self.optimizer.state_dict(), "epoch": self.epoch}
+        torch.save(run, folder / "run.pt")
 
     def restore(self, folder):
         self.model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))

@@ -1,0 +1,44 @@
+"""Every example runs as its first lines say."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import schedplan
+from schedplan import Plan
+
+EXAMPLES = Path(schedplan.__file__).parents[1] / "examples"
+
+
+@pytest.mark.parametrize("name", ["simulated", "digits", "digits_torch"])
+def test_an_example_runs_as_printed_in_its_first_line(name, tmp_path):
+    file = EXAMPLES / f"{name}.yaml"
+    command = file.read_text().splitlines()[0].removeprefix("# ")
+    program, *arguments = shlex.split(command)
+    assert (program, arguments[:2]) == ("schedplan", ["run", f"examples/{name}.yaml"])
+    arguments += ["--out", str(tmp_path / "run"), "--set", "knee.max_epochs=6"]
+    result = subprocess.run(
+        [sys.executable, "-m", "schedplan", *arguments],
+        cwd=EXAMPLES.parent,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stderr
+    plan = Plan.load(tmp_path / "run" / "plan.yaml")
+    assert plan.stages
+    assert (tmp_path / "run" / "graph.svg").exists()
+    if name != "simulated":
+        assert plan.score > 0.9
+
+
+def test_a_trainer_takes_about_25_lines():
+    for name in ("digits_trainer", "digits_torch_trainer"):
+        lines = (EXAMPLES / f"{name}.py").read_text().splitlines()
+        code = [line for line in lines if line.strip() and "import" not in line]
+        assert len(code) <= 40, name
