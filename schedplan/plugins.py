@@ -71,7 +71,9 @@ class Entry:
         """
         if not isinstance(self.factory, str):
             return self.factory
-        return import_attribute(self.factory, extra=self.plugin)
+        point = installed().get(self.plugin)
+        ours = point is not None and point.dist is not None and point.dist.name == BUILT_IN
+        return import_attribute(self.factory, extra=self.plugin if ours else None)
 
 
 class Plugins:
