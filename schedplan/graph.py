@@ -25,8 +25,14 @@ Transition: TypeAlias = tuple[State, State]
 Preset: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...]], Rule]
 """(fixed axes, reversible axes) -> the rule of a family of graphs."""
 
-MAX_PAIRS = 100_000_000
-"""How many pairs of states a rule without bounded steps may be asked about (some minutes)."""
+_FEW_STATES = 300
+"""In a space of this size, every pair of states can be asked about within a second."""
+
+MAX_PAIRS = 20_000_000
+"""How many pairs of states a rule without bounded steps may be asked about (half a minute)."""
+
+MAX_TRANSITIONS = 3_000_000
+"""How many transitions a graph may have (half a minute, 2 GB)."""
 
 
 def basic(fixed: tuple[str, ...] = (), reversible: tuple[str, ...] = ()) -> Rule:
@@ -142,9 +148,14 @@ def build_graph(
     )
 
 
-def _explore(space: Space, rule: Rule, starts: Sequence[State]) -> list[Transition]:
-    """Return every allowed transition that can be met from `starts`, breadth first."""
-    candidates = _candidates(space, rule)
+def _explore(
+    space: Space, rule: Rule, starts: Sequence[State], bound: Rule | None = None
+) -> list[Transition]:
+    """Return every allowed transition that can be met from `starts`, breadth first.
+
+    Only pairs that `bound` knows to be possible are tried; those that `rule` does, by default.
+    """
+    candidates = _candidates(space, bound or rule)
     edges: list[Transition] = []
     seen = {start: start for start in starts}
     queue = list(seen)
@@ -153,10 +164,21 @@ def _explore(space: Space, rule: Rule, starts: Sequence[State]) -> list[Transiti
             target = seen.get(levels) or State(levels, space)
             if rule(source, target):
                 edges.append((source, target))
+                if len(edges) > MAX_TRANSITIONS:
+                    raise _too_large(space)
                 if target not in seen:
                     seen[target] = target
                     queue.append(target)
     return edges
+
+
+def _too_large(space: Space) -> GraphError:
+    return GraphError(
+        f"the graph has more than {MAX_TRANSITIONS:,} transitions; the space has {space.size:,} "
+        "states",
+        hint="leave out axes or levels, or add rules",
+        path=("axes",),
+    )
 
 
 def _candidates(space: Space, rule: Rule) -> Callable[[State], Iterable[State]]:
@@ -231,9 +253,9 @@ def _opens(
 ) -> bool:
     """Return whether a final state could be reached if `part` were left out of `rule`."""
     rest = AllOf(tuple(other for other in _conjuncts(rule) if other is not part))
-    if rest.steps(space) is None and space.size**2 > MAX_PAIRS:
-        return False
-    reached = {target for _, target in _explore(space, rest, starts)} | set(starts)
+    # In a large space, what only ever moves by one level is taken for given, to stay fast.
+    bound = rest if space.size <= _FEW_STATES or rule.steps(space) is None else rule
+    reached = {target for _, target in _explore(space, rest, starts, bound)} | set(starts)
     return any(final in reached for final in finals)
 
 

@@ -48,6 +48,12 @@ class Verdict:
     reason: str
     curve: Curve | None = None
 
+    def __post_init__(self) -> None:
+        # Estimators of others may hand over numpy's numbers, which cannot be written down as YAML.
+        object.__setattr__(self, "stop", bool(self.stop))
+        object.__setattr__(self, "epoch", int(self.epoch))
+        object.__setattr__(self, "score", float(self.score))
+
 
 class KneeEstimator(ABC):
     """A strategy that finds the knee of a performance-epoch curve.

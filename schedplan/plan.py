@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ class Stage:
     Attributes:
         state: the state's name in the search.
         params: all hyperparameters.
-        epochs: at least 1.
-        score: the metric that the search saw at the end of the stage.
+        epochs: at least 1, but for a plan's `initial`.
+        score: the metric at the end of the stage as the knee estimator has it; a fitted value
+            where a curve is fitted.
+        observed: the metric that was measured there.
         seed: what the trainer was begun with.
     """
 
@@ -38,6 +41,7 @@ class Stage:
     params: dict[str, Any]
     epochs: int
     score: float
+    observed: float
     seed: int
 
 
@@ -50,13 +54,14 @@ class Plan:
         metric: what was planned for.
         mode: `max` or `min`.
         score: the metric expected at the end.
+        initial: where the model was made, if no epoch was kept there: a stage of 0 epochs.
         stages: one or more; none only if no training improved on the initial model.
         provenance: where the plan comes from: configuration, versions, snapshot hash.
 
     Example:
         >>> stages = (
-        ...     Stage("16_0.1", {"clip": 16, "rate": 0.1}, epochs=30, score=0.5, seed=1),
-        ...     Stage("32_0.01", {"clip": 32, "rate": 0.01}, epochs=10, score=0.6, seed=2),
+        ...     Stage("16_0.1", {"clip": 16, "rate": 0.1}, 30, score=0.5, observed=0.51, seed=1),
+        ...     Stage("32_0.01", {"clip": 32, "rate": 0.01}, 10, score=0.6, observed=0.59, seed=2),
         ... )
         >>> plan = Plan("demo", metric="top1", mode="max", score=0.6, stages=stages)
         >>> plan.epochs
@@ -70,12 +75,18 @@ class Plan:
     mode: Mode
     score: float
     stages: tuple[Stage, ...]
+    initial: Stage | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
     def epochs(self) -> int:
         """The length of the schedule in epochs."""
         return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def path(self) -> tuple[Stage, ...]:
+        """All that a replay goes through: `initial`, if there is one, and the stages."""
+        return self.stages if self.initial is None else (self.initial, *self.stages)
 
     def params_at(self, epoch: int) -> dict[str, Any]:
         """Return the hyperparameters of the epoch counted from 0 over the whole schedule.
@@ -89,7 +100,10 @@ class Plan:
                 end += stage.epochs
                 if epoch < end:
                     return dict(stage.params)
-        raise PlanError(f"the plan has no epoch {epoch}", allowed=f"0 to {self.epochs - 1}")
+        raise PlanError(
+            f"the plan has no epoch {epoch}",
+            allowed=f"0 to {self.epochs - 1}" if self.stages else "none, it is empty",
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data, as it is saved."""
@@ -101,18 +115,24 @@ class Plan:
         write_text(path, yaml.safe_dump(self.as_dict(), sort_keys=False))
 
     @classmethod
-    def load(cls, path: Path) -> Plan:
+    def load(cls, path: str | Path) -> Plan:
         """Read a plan that `save` has written.
+
+        Args:
+            path: the file, or the run folder that it lies in.
 
         Raises:
             PlanError: if the file is missing, no YAML, of another version, or not a plan; the
                 message names the place inside the file.
         """
+        path = Path(path)
+        if path.is_dir():
+            path = RunFolder(path).plan_file
         try:
             facts = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise PlanError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             problem = " ".join(str(error).split())
             raise PlanError(f"this is no YAML file: {problem}", where=str(path)) from error
         return cls.from_dict(facts, where=str(path))
@@ -163,39 +183,44 @@ def replay(
         RunFailedError: if a stage fails; the message says which and why.
         RunFolderError: if the folder belongs to something else.
     """
-    run = RunFolder(folder)
+    run = RunFolder(folder.absolute())
     executor = executor or SerialExecutor()
     observe = on_event if isinstance(executor, SerialExecutor) else None
-    start: str | None = None
+    before: Outcome | None = None
     outcomes: list[Outcome] = []
     with run.hold():
         run.configure(config or {"replay": plan.as_dict()})
-        for number, stage in enumerate(plan.stages, start=1):
+        for number, stage in enumerate(plan.path, start=1 if plan.initial is None else 0):
             assignment = Assignment(
                 run=run,
-                key=f"{number:02d}-{stage.state}"[:120],
+                key=f"stage-{number:02d}",
                 params=stage.params,
-                start=start,
+                start=before.snapshot if before else None,
+                origin=before.identity if before else None,
                 seed=stage.seed,
                 metric=plan.metric,
                 mode=plan.mode,
                 estimator=FixedEpochs(stage.epochs),
                 trainer=trainer,
             )
-            known = run.transition(assignment.key).outcome() is not None
+            known = run.transition(assignment.key).outcome()
+            if known and known.status == "failed":
+                run.transition(assignment.key).discard()
             on_event(TransitionEvent(assignment.key, stage.params))
             outcome = executor.submit(advance, assignment, observe).result()
-            on_event(TransitionEvent(assignment.key, stage.params, outcome, known))
+            on_event(TransitionEvent(assignment.key, stage.params, outcome, known == outcome))
             if outcome.status != "done" or outcome.snapshot is None:
                 raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
-            start = outcome.snapshot
-            outcomes.append(outcome)
-        if start is not None:
-            publish_model(run, start)
+            before = outcome
+            if stage is not plan.initial:
+                outcomes.append(outcome)
+        if before is not None and before.snapshot is not None:
+            publish_model(run, before.snapshot)
     return tuple(outcomes)
 
 
 def publish_model(run: RunFolder, snapshot: str) -> None:
     """Copy the snapshot (relative to the run folder) to where people look for the model."""
     source = run.path / snapshot
-    publish_folder(run.model, lambda to: shutil.copytree(source, to, dirs_exist_ok=True))
+    copy = partial(shutil.copytree, source, symlinks=True, dirs_exist_ok=True)
+    publish_folder(run.model, copy)

@@ -162,6 +162,8 @@ def import_attribute(reference: str, extra: str | None = None) -> Any:
         PluginError: if there is no such module or attribute.
     """
     module_name, _, attribute = reference.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
+        raise PluginError(f"{reference!r} names no code", allowed="package.module:attribute")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -169,6 +171,10 @@ def import_attribute(reference: str, extra: str | None = None) -> Any:
         if module_name == absent or module_name.startswith(f"{absent}."):
             raise PluginError(f"there is no module {absent!r}") from error
         raise missing(absent, extra) from error
+    except (Exception, SystemExit) as error:  # the code is somebody else's
+        raise PluginError(
+            f"the module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
     if not hasattr(module, attribute):
         public = [name for name in vars(module) if not name.startswith("_")]
         raise PluginError(

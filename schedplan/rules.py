@@ -9,6 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from math import prod
 from typing import TypeAlias
 
 from schedplan.errors import RuleError
@@ -16,6 +18,9 @@ from schedplan.space import Selection, Space, State
 
 Step: TypeAlias = tuple[int, ...]
 """The difference of two states' levels, axis by axis."""
+
+_MAX_STEPS = 10_000
+"""More steps than this are not worth listing: asking about all states is then as fast."""
 
 
 class Rule(ABC):
@@ -124,7 +129,14 @@ class Where(Rule):
     function: Callable[[State, State], bool]
 
     def __call__(self, source: State, target: State) -> bool:
-        return bool(self.function(source, target))
+        try:
+            return bool(self.function(source, target))
+        except Exception as error:
+            name = getattr(self.function, "__qualname__", repr(self.function))
+            raise RuleError(
+                f"the rule {name} cannot judge {source.label} > {target.label}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,9 @@ class Trade(Rule):
 
     back: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "back", _names(self.back))
+
     def __call__(self, source: State, target: State) -> bool:
         moved = [(b - a, i) for i, (a, b) in enumerate(zip(source, target, strict=True)) if a != b]
         if sorted(step for step, _ in moved) != [-1, 1]:
@@ -170,6 +185,9 @@ class Onward(Rule):
 
     back: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "back", _names(self.back))
+
     def __call__(self, source: State, target: State) -> bool:
         free = {source.space.position(axis) for axis in self.back}
         pairs = list(zip(source, target, strict=True))
@@ -187,6 +205,9 @@ class Fixed(Rule):
 
     axes: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", _names(self.axes))
+
     def __call__(self, source: State, target: State) -> bool:
         return all(source.level(axis) == target.level(axis) for axis in self.axes)
 
@@ -199,6 +220,9 @@ class Forward(Rule):
     """The axes named never move back."""
 
     axes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", _names(self.axes))
 
     def __call__(self, source: State, target: State) -> bool:
         return all(target.level(axis) >= source.level(axis) for axis in self.axes)
@@ -217,10 +241,21 @@ class MaxStep(Rule):
     def __post_init__(self) -> None:
         if self.levels < 1:
             raise RuleError(f"levels must be at least 1, not {self.levels}")
+        object.__setattr__(self, "axes", _names(self.axes))
 
     def __call__(self, source: State, target: State) -> bool:
         axes = self.axes or [axis.name for axis in source.space.axes]
         return all(abs(target.level(axis) - source.level(axis)) <= self.levels for axis in axes)
+
+    def steps(self, space: Space) -> frozenset[Step] | None:
+        bounded = [not self.axes or axis.name in self.axes for axis in space.axes]
+        reach = [
+            min(self.levels, len(axis.values) - 1) if bound else len(axis.values) - 1
+            for axis, bound in zip(space.axes, bounded, strict=True)
+        ]
+        if prod(2 * levels + 1 for levels in reach) > _MAX_STEPS:
+            return None
+        return frozenset(product(*(range(-levels, levels + 1) for levels in reach)))
 
     def check(self, space: Space) -> None:
         _check_axes(space, self.axes)
@@ -232,6 +267,13 @@ class OneAxis(Rule):
 
     def __call__(self, source: State, target: State) -> bool:
         return sum(a != b for a, b in zip(source, target, strict=True)) <= 1
+
+    def steps(self, space: Space) -> frozenset[Step]:
+        return frozenset(
+            _unit(len(space.axes), {position: levels})
+            for position, axis in enumerate(space.axes)
+            for levels in range(1 - len(axis.values), len(axis.values))
+        )
 
 
 @dataclass(frozen=True)
@@ -269,6 +311,11 @@ def _matches(selection: Selection, state: State) -> bool:
 def _check_axes(space: Space, axes: Iterable[str]) -> None:
     for axis in axes:
         space.position(axis)
+
+
+def _names(axes: str | Iterable[str]) -> tuple[str, ...]:
+    """Let the name of one axis stand for a list of one."""
+    return (axes,) if isinstance(axes, str) else tuple(axes)
 
 
 def _unit(count: int, moves: dict[int, int]) -> Step:

@@ -9,25 +9,27 @@ their timing, or on interruptions.
 from __future__ import annotations
 
 import platform
-import shutil
 import tempfile
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from schedplan.errors import RunFailedError, RunFolderError
 from schedplan.executors import SerialExecutor
 from schedplan.graph import StateGraph, Transition
 from schedplan.journal import (
+    KeepSnapshots,
     Outcome,
     RunFolder,
     ScratchFolder,
+    SnapshotReferences,
     fingerprint,
     hash_folder,
+    identity,
     transition_key,
 )
 from schedplan.knees import AtMost, CurveFit, KneeEstimator, Mode
@@ -35,8 +37,6 @@ from schedplan.plan import Plan, Stage, publish_model
 from schedplan.space import INITIAL, State
 from schedplan.trainer import PerThread, TrainerFactory, derive_seed
 from schedplan.transition import Assignment, EpochEvent, TransitionEvent, advance
-
-KeepSnapshots: TypeAlias = Literal["best", "all"]
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class Problem:
             **self.graph.space.facts(),
             "transitions": fingerprint({"keys": transitions}),
             "finals": [state.label for state in self.graph.finals],
-            "estimator": repr(self.estimator),
-            "trainer": getattr(self.trainer, "__qualname__", type(self.trainer).__qualname__),
+            "estimator": identity(self.estimator),
+            "trainer": identity(self.trainer),
         }
 
 
@@ -102,6 +102,7 @@ def solve(
     executor: Executor | None = None,
     on_event: Callable[[Event], object] = lambda event: None,
     keep_snapshots: KeepSnapshots = "best",
+    retry_failed: bool = False,
     config: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Plan:
@@ -111,9 +112,13 @@ def solve(
         problem: what to search.
         folder: the run folder. If it holds an earlier, interrupted search of the same problem,
             that is continued. None: a temporary folder, removed in the end with the model.
-        executor: where transitions run; in this process, one by one, by default.
-        on_event: called with every event, in this thread.
+        executor: where transitions run; in this process, one by one, by default. A pool of
+            threads needs a trainer without global random state.
+        on_event: called with every event, in this thread; of an executor of your own, epochs are
+            not reported.
         keep_snapshots: `best` removes a snapshot once no later transition can need it.
+        retry_failed: train transitions again that failed in an earlier run, and all that would
+            now start from another model.
         config: plain data that determines the result, to bind `folder` to; by default derived
             from `problem`.
         provenance: further facts to put into the plan.
@@ -134,17 +139,25 @@ def solve(
         >>> plan.stages[-1].params["rate"]
         0.01
     """
+    config = config or problem.facts()
+    provenance = {**(provenance or {}), "fingerprint": fingerprint(config)}
     if folder is None:
-        with tempfile.TemporaryDirectory(prefix="schedplan-") as temporary:
+        with tempfile.TemporaryDirectory(
+            prefix="schedplan-", ignore_cleanup_errors=True
+        ) as temporary:
             run: RunFolder = ScratchFolder(Path(temporary))
             search = _Search(problem, run, executor or SerialExecutor(), on_event, keep_snapshots)
-            return _conclude(search, provenance or {})
-    run = RunFolder(folder)
-    with run.hold():
-        run.configure(config or problem.facts())
-        search = _Search(problem, run, executor or SerialExecutor(), on_event, keep_snapshots)
-        plan = _conclude(search, provenance or {})
-        plan.save(run.plan_file)
+            plan = _conclude(search, provenance)
+    else:
+        run = RunFolder(folder.absolute())
+        with run.hold():
+            run.configure(config)
+            search = _Search(
+                problem, run, executor or SerialExecutor(), on_event, keep_snapshots, retry_failed
+            )
+            plan = _conclude(search, provenance)
+            plan.save(run.plan_file)
+    on_event(PlanEvent(plan))
     return plan
 
 
@@ -168,6 +181,11 @@ class Label:
     def snapshot(self) -> str | None:
         """The model, relative to the run folder; None for `INITIAL`."""
         return self.outcome.snapshot if self.outcome else None
+
+    @property
+    def identity(self) -> str | None:
+        """Tells the model, and all that led to it, from any other; None for `INITIAL`."""
+        return self.outcome.identity if self.outcome else None
 
     def path(self) -> list[Label]:
         """Return the labels from `INITIAL` to this one."""
@@ -204,9 +222,11 @@ class _Search:
         executor: Executor,
         on_event: Callable[[Event], object],
         keep_snapshots: KeepSnapshots,
+        retry_failed: bool = False,
     ) -> None:
         self.problem, self.folder = problem, run
         self.executor, self.on_event = executor, on_event
+        self.retry_failed = retry_failed
         self.trainer = PerThread(problem.trainer)
         self.dag = problem.graph.dag
         self.rank = {state: rank for rank, state in enumerate(problem.graph.order)}
@@ -217,7 +237,7 @@ class _Search:
         self.ready: deque[Transition] = deque()
         self.running: dict[Future[Outcome], Transition] = {}
         self.failures: list[str] = []
-        self.snapshots = _SnapshotReferences(run.path, keep_snapshots)
+        self.snapshots = SnapshotReferences(run.path, keep_snapshots)
 
     def run(self) -> Label:
         """Settle every state and return the best label of a final state."""
@@ -233,6 +253,8 @@ class _Search:
         finally:
             for future in self.running:
                 future.cancel()
+            # What is running still writes into the folder, which must not be let go before.
+            wait(self.running)
         finals = [self.best[final] for final in self.problem.graph.finals if final in self.best]
         if not finals:
             raise _failed(self.failures, self.folder.path)
@@ -249,12 +271,12 @@ class _Search:
             return
         key = transition_key(transition)
         params = target.space.params(target)
-        known = self.folder.transition(key).outcome()
+        start, origin = self.best[source].snapshot, self.best[source].identity
+        known = self._known(key, origin)
         if known:
             self.on_event(TransitionEvent(key, params, known, known=True))
             self._arrive(transition, known)
             return
-        start = self.best[source].snapshot
         if start is not None and not (self.folder.path / start).is_dir():
             raise RunFolderError(
                 f"the model that {key} starts from is gone",
@@ -267,6 +289,7 @@ class _Search:
             key=key,
             params=params,
             start=start,
+            origin=origin,
             seed=derive_seed(self.problem.seed, key),
             metric=self.problem.metric,
             mode=self.problem.mode,
@@ -276,6 +299,15 @@ class _Search:
         # Only this process can be observed from within; elsewhere the journal tells.
         observe = self.on_event if isinstance(self.executor, SerialExecutor) else None
         self.running[self.executor.submit(advance, assignment, observe)] = transition
+
+    def _known(self, key: str, origin: str | None) -> Outcome | None:
+        """Return how the transition ended in an earlier run, if that still holds."""
+        folder = self.folder.transition(key)
+        known = folder.outcome()
+        if known and (known.origin != origin or (known.status == "failed" and self.retry_failed)):
+            folder.discard()
+            return None
+        return known
 
     def _collect(self, block: bool) -> None:
         """Take in every transition that has ended; if `block`, wait until there is one."""
@@ -319,32 +351,12 @@ class _Search:
         self._leave(state)
 
 
-class _SnapshotReferences:
-    """Counts who still needs a snapshot, and removes those that nobody does."""
-
-    def __init__(self, folder: Path, keep: KeepSnapshots) -> None:
-        self._folder, self._keep = folder, keep
-        self._count: Counter[str] = Counter()
-
-    def acquire(self, snapshot: str | None) -> None:
-        if snapshot is not None:
-            self._count[snapshot] += 1
-
-    def release(self, snapshot: str | None) -> None:
-        if snapshot is None:
-            return
-        self._count[snapshot] -= 1
-        if self._count[snapshot] == 0:
-            del self._count[snapshot]
-            if self._keep == "best":
-                shutil.rmtree(self._folder / snapshot, ignore_errors=True)
-
-
 def _failed(failures: list[str], folder: Path) -> RunFailedError:
     shown = "; ".join(failures[:3]) + (f"; and {len(failures) - 3} more" * (len(failures) > 3))
     return RunFailedError(
         f"no final state can be reached, {len(failures)} transitions failed: {shown}",
-        hint=f"tracebacks are in {folder / 'transitions'}/*/error.txt",
+        hint=f"tracebacks are in {folder / 'transitions'}/*/error.txt; once the cause is mended, "
+        "run again with --retry-failed",
     )
 
 
@@ -354,31 +366,34 @@ def _conclude(search: _Search, provenance: Mapping[str, Any]) -> Plan:
     assert label.outcome is not None and label.outcome.score is not None
     assert label.outcome.snapshot is not None
     publish_model(run, label.outcome.snapshot)
-    plan = Plan(
+    stages = list(_stages(label))
+    versions = {name: version(name) for name in ("schedplan", "networkx", "numpy", "scipy")}
+    return Plan(
         name=problem.name,
         metric=problem.metric,
         mode=problem.mode,
         score=label.outcome.score,
-        stages=tuple(_stages(label)),
+        initial=stages[0] if stages[0].epochs == 0 else None,
+        stages=tuple(stage for stage in stages if stage.epochs > 0),
         provenance={
             **provenance,
             "seed": problem.seed,
             "model_sha256": hash_folder(run.model),
-            "versions": {"schedplan": version("schedplan"), "python": platform.python_version()},
+            "versions": {"python": platform.python_version(), **versions},
         },
     )
-    search.on_event(PlanEvent(plan))
-    return plan
 
 
 def _stages(label: Label) -> Iterator[Stage]:
-    """Yield the path to `label`, states where nothing was trained left out."""
+    """Yield the path to `label`, states where nothing was trained included."""
     for step in label.path():
-        if step.outcome is not None and step.outcome.score is not None and step.outcome.epoch > 0:
+        outcome = step.outcome
+        if outcome is not None and outcome.score is not None and outcome.observed is not None:
             yield Stage(
                 state=step.state.label,
                 params=step.state.space.params(step.state),
-                epochs=step.outcome.epoch,
-                score=step.outcome.score,
-                seed=step.outcome.seed,
+                epochs=outcome.epoch,
+                score=outcome.score,
+                observed=outcome.observed,
+                seed=outcome.seed,
             )

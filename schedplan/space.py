@@ -14,6 +14,8 @@ from functools import cached_property
 from math import prod
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from schedplan.errors import SpaceError, did_you_mean
 
 Params: TypeAlias = Mapping[str, Any]
@@ -21,6 +23,9 @@ Params: TypeAlias = Mapping[str, Any]
 
 Selection: TypeAlias = Mapping[str, Any]
 """Which levels of each axis: `first`, `last`, one value or a list of values; left out: any."""
+
+MAX_SELECTED = 1_000_000
+"""How many states one selection may name."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _SCALARS = (str, int, float, bool, type(None))
@@ -48,7 +53,7 @@ class Axis:
     def __post_init__(self) -> None:
         _check_name("axis", self.name)
         path = ("axes", self.name)
-        if not isinstance(self.values, (list, tuple)) or not self.values:
+        if not isinstance(self.values, (list, tuple, np.ndarray)) or not len(self.values):
             raise SpaceError(
                 f"the axis {self.name!r} has no values", allowed="a list of values", path=path
             )
@@ -73,7 +78,7 @@ class Axis:
         if frozen not in self.values:
             raise SpaceError(
                 f"the axis {self.name!r} has no value {value!r}",
-                allowed=map(str, self.values),
+                allowed=list(map(str, self.values)),
                 hint=did_you_mean(value, map(str, self.values)),
             )
         return self.values.index(frozen)
@@ -113,7 +118,7 @@ class Axis:
             ('112-112', '224-224', 'Big-one~2', 'big-one~3')
         """
         plain = [re.sub(r"\(|\)|'", "", str(value)) for value in self.values]
-        plain = [re.sub(r"(?:[^\w.+-]|_)+", "-", text)[:24] for text in plain]
+        plain = [re.sub(r"(?:[^\w.+-]|_)+", "-", text)[:24].lstrip(".") for text in plain]
         folded = [label.casefold() for label in plain]
         return tuple(
             f"{label}~{level}" if folded.count(fold) > 1 or fold in ("", "s0") else label
@@ -174,7 +179,7 @@ class Link:
 class State(tuple[int, ...]):
     """One level per axis of a space, in the space's order; hashable, compared by its levels.
 
-    `state["clip_length"]` is the axis' value, `state.level("clip_length")` its level.
+    `state.value("clip_length")` is the axis' value, `state.level("clip_length")` its level.
     """
 
     space: Space
@@ -313,7 +318,15 @@ class Space:
             >>> space.select({"rate": "first", "clip": [16, 32]})
             [<State 16_0.1>, <State 32_0.1>]
         """
-        return [State(each, self) for each in itertools.product(*self.levels(selection, path))]
+        levels = self.levels(selection, path)
+        if prod(map(len, levels)) > MAX_SELECTED:
+            raise SpaceError(
+                f"{prod(map(len, levels)):,} states are selected",
+                allowed=f"at most {MAX_SELECTED:,}",
+                hint="name values of more axes",
+                path=path,
+            )
+        return [State(each, self) for each in itertools.product(*levels)]
 
 
 INITIAL = State((), Space(axes=()))
@@ -336,7 +349,10 @@ def _is_plain(value: Any) -> bool:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+    """Return plain Python values, hashable where they can be."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(map(_frozen, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _plain(value: Any) -> Any:

@@ -9,11 +9,19 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from schedplan.errors import MetricError, NotFiniteError, SchedplanError, UsageError, did_you_mean
+from schedplan.errors import (
+    MetricError,
+    NotFiniteError,
+    SchedplanError,
+    TrainerError,
+    UsageError,
+    did_you_mean,
+)
 from schedplan.journal import (
     Attempt,
     EpochRecord,
@@ -35,6 +43,7 @@ class Assignment:
         key: the transition's name in it.
         params: the target state's hyperparameters.
         start: the snapshot to begin from, relative to `run`; None for a new model.
+        origin: the identity of the outcome that `start` comes from; None for a new model.
         seed: for the trainer.
         metric: which of the metrics is planned for.
         mode: `max` or `min`.
@@ -46,6 +55,7 @@ class Assignment:
     key: str
     params: Params
     start: str | None
+    origin: str | None
     seed: int
     metric: str
     mode: Mode
@@ -82,7 +92,8 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
 
     Raises:
         UsageError: what the user has to mend before anything can be trained, such as a metric
-            that the trainer does not report.
+            that the trainer does not report, or a value that is no number.
+        OSError: the run folder cannot be written, or the disk is full; nothing is lost.
     """
     folder = assignment.run.transition(assignment.key)
     if known := folder.outcome():
@@ -92,12 +103,36 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
         outcome = loop.run()
     except UsageError:
         raise
-    except Exception as error:
+    except _NotTheTrainers as wrapped:
+        raise wrapped.error from wrapped.error.__cause__
+    except (Exception, SystemExit) as error:
         folder.write_error("".join(traceback.format_exception(error)))
-        kind = "" if isinstance(error, SchedplanError) else f"{type(error).__name__}: "
-        outcome = loop.failed(f"{kind}{error}")
+        outcome = loop.failed(_describe(error))
     folder.publish(outcome)
+    loop.drop_all_but(outcome)
     return outcome
+
+
+def _describe(error: BaseException) -> str:
+    """Return the last line of a traceback, which copes with exceptions that cannot be printed."""
+    if isinstance(error, SchedplanError):
+        return str(error)
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+class _NotTheTrainers(Exception):  # noqa: N818 - it carries an error through the epoch loop
+    """Carries a fault of an observer or of the disk, for which no transition is to blame."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+@contextmanager
+def _not_the_trainers(*kinds: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kinds as error:
+        raise _NotTheTrainers(error) from error
 
 
 @dataclass(frozen=True)
@@ -114,7 +149,6 @@ class _EpochLoop:
         return self._done(verdict)
 
     def failed(self, reason: str) -> Outcome:
-        self.attempt.drop_snapshots(keep=lambda epoch: False)
         return self._outcome("failed", reason, epoch=0, score=None, snapshot=None)
 
     def _begin(self) -> Trainer:
@@ -132,7 +166,7 @@ class _EpochLoop:
         """Evaluate, save and write down one epoch; the snapshot comes first, so that every epoch
         that is written down can be continued from."""
         epoch = len(self.attempt.records)
-        metrics = {name: float(value) for name, value in trainer.evaluate().items()}
+        metrics = _numbers(trainer.evaluate(), "evaluate")
         metric = self.assignment.metric
         if metric not in metrics:
             raise unknown_metric(metric, metrics)
@@ -141,16 +175,21 @@ class _EpochLoop:
                 f"the trainer reported {metric} = {metrics[metric]} at epoch {epoch}"
             )
         if epoch > 0 or self.assignment.start is None:
-            self.attempt.save(epoch, trainer.save)
-        self.attempt.append(
-            EpochRecord(
-                epoch=epoch,
-                score=metrics[metric],
-                metrics=metrics,
-                training={name: float(value) for name, value in training.items()},
-                seconds=time.monotonic() - since,
-            )
+            with _not_the_trainers(OSError):
+                self.attempt.save(epoch, trainer.save)
+        trained = _numbers(training or {}, "train_epoch")
+        for name, value in trained.items():
+            if not math.isfinite(value):
+                raise NotFiniteError(f"training reported {name} = {value} at epoch {epoch}")
+        record = EpochRecord(
+            epoch=epoch,
+            score=metrics[metric],
+            metrics=metrics,
+            training=trained,
+            seconds=time.monotonic() - since,
         )
+        with _not_the_trainers(OSError):
+            self.attempt.append(record)
 
     def _judge(self) -> Verdict:
         """Ask the estimator; keep the snapshots that it may still choose, and the last one."""
@@ -158,7 +197,8 @@ class _EpochLoop:
         oldest = verdict.epoch - self.assignment.estimator.lookback
         last = self.attempt.records[-1]
         self.attempt.drop_snapshots(keep=lambda epoch: epoch >= oldest or epoch == last.epoch)
-        self.observe(EpochEvent(self.assignment.key, last, verdict))
+        with _not_the_trainers(Exception):
+            self.observe(EpochEvent(self.assignment.key, last, verdict))
         return verdict
 
     def _scores(self) -> tuple[float, ...]:
@@ -173,10 +213,15 @@ class _EpochLoop:
         if epoch != verdict.epoch:
             score = self.attempt.records[epoch].score
             reason += f"; epoch {epoch} stands in for epoch {verdict.epoch}, dropped before"
-        self.attempt.drop_snapshots(keep=lambda each: each == epoch)
         own = self.attempt.snapshot(epoch).relative_to(self.assignment.run.path).as_posix()
         snapshot = self.assignment.start if inherited and epoch == 0 else own
         return self._outcome("done", reason, epoch, score, snapshot)
+
+    def drop_all_but(self, outcome: Outcome) -> None:
+        """Remove every snapshot but the one handed on, now that the outcome is known."""
+        self.attempt.drop_snapshots(
+            keep=lambda epoch: outcome.status == "done" and epoch == outcome.epoch
+        )
 
     def _outcome(
         self, status: Status, reason: str, epoch: int, score: float | None, snapshot: str | None
@@ -188,9 +233,30 @@ class _EpochLoop:
             score=score,
             scores=self._scores(),
             snapshot=snapshot,
+            origin=self.assignment.origin,
             seed=self.assignment.seed,
             seconds=sum(record.seconds for record in self.attempt.records),
         )
+
+
+def _numbers(metrics: Any, verb: str) -> dict[str, float]:
+    """Return what a trainer measured as plain numbers; TrainerError if it is anything else."""
+    if not isinstance(metrics, Mapping):
+        raise TrainerError(
+            f"the trainer's {verb} returned {metrics!r:.60}",
+            allowed="a dictionary of numbers by name",
+        )
+    numbers: dict[str, float] = {}
+    for name, value in metrics.items():
+        try:
+            if isinstance(value, str):
+                raise TypeError("a text")
+            numbers[str(name)] = float(value)
+        except (TypeError, ValueError) as error:
+            raise TrainerError(
+                f"the trainer's {verb} returned {value!r:.60} for {name!r}", allowed="a number"
+            ) from error
+    return numbers
 
 
 def unknown_metric(metric: str, known: Iterable[str]) -> MetricError:

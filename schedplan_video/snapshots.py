@@ -114,9 +114,18 @@ def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(file)) from None
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        # torch's own text is long, and advises to load the file unsafely.
+        raise UsageError(
+            "the file is damaged, or holds more than weights", where=str(file)
+        ) from None
+    except (OSError, RuntimeError, EOFError, LookupError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"cannot be read: {reason}", where=str(file)) from None
+    if not isinstance(state, dict):
+        raise UsageError("the file holds no weights by name", where=str(file))
+    return state
 
 
 def _describe(architecture: Architecture) -> str:

@@ -99,7 +99,7 @@ class VideoTrainer:
         """Raise `UsageError` if no stage can be trained under `params`."""
         settings = stage_settings(params, self.defaults)
         with torch.device("meta"):
-            self._architecture.build().check_frames(settings.clip_length)
+            self._architecture.build(self.dropout).check_frames(settings.clip_length)
 
     def begin(self, params: Mapping[str, Any], start: Path | None, seed: int) -> None:
         """Build the network, from the snapshot `start` if given, and a fresh optimiser.

@@ -22,7 +22,9 @@ from schedplan.journal import (
     write_text,
 )
 
-OUTCOME = Outcome("done", "enough", 1, 0.5, (0.1, 0.5), "snapshots/key/0001", seed=3, seconds=1.5)
+OUTCOME = Outcome(
+    "done", "enough", 1, 0.5, (0.1, 0.5), "snapshots/key.0001", origin=None, seed=3, seconds=1.5
+)
 
 
 def record(epoch: int, score: float = 0.5) -> EpochRecord:
@@ -94,10 +96,32 @@ def test_epochs_without_a_snapshot_are_trained_again(tmp_path):
     assert transition.begin_attempt().records == []
 
 
-def test_scores_that_are_not_finite_survive_the_journal(tmp_path):
-    transition = RunFolder(tmp_path).transition("key")
-    transition.begin_attempt().append(record(0, math.nan))
-    assert math.isnan(transition.records()[0].score)
+@pytest.mark.parametrize(
+    "facts", [{"score": math.nan}, {"score": "x"}, {"score": None}, {"metrics": 3}, {"epoch": 7}]
+)
+def test_a_damaged_record_counts_as_torn(tmp_path, facts):
+    begin(tmp_path, 3)
+    file = tmp_path / "transitions" / "key" / "1" / "epochs.jsonl"
+    *whole, last = file.read_text().splitlines()
+    file.write_text("\n".join([*whole, json.dumps(json.loads(last) | facts)]))
+    assert len(RunFolder(tmp_path).transition("key").records()) == 2
+
+
+def test_a_torn_journal_whose_earlier_snapshots_are_gone_starts_anew(tmp_path):
+    begin(tmp_path, 4).drop_snapshots(keep=lambda epoch: epoch == 3)
+    file = tmp_path / "transitions" / "key" / "1" / "epochs.jsonl"
+    file.write_text(file.read_text()[:-9])
+    assert RunFolder(tmp_path).transition("key").begin_attempt().records == []
+    assert list((tmp_path / "snapshots").iterdir()) == [], "the snapshot without a record is gone"
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    begin(tmp_path, 3)
+    (tmp_path / "snapshots" / ".key.0003.4711").mkdir()
+    (tmp_path / "transitions" / "key" / "2").mkdir()
+    attempt = RunFolder(tmp_path).transition("key").begin_attempt()
+    assert len(attempt.records) == 3
+    assert not (tmp_path / "snapshots" / ".key.0003.4711").exists()
 
 
 def test_a_folder_is_published_whole_or_not_at_all(tmp_path):
@@ -126,10 +150,13 @@ def test_a_run_folder_is_bound_to_its_configuration(tmp_path):
     folder.configure(config)
     folder.configure(dict(reversed(config.items())))
     assert folder.config() == config
+    folder.configure({**config, "name": "b"})
+    folder.configure(config)
+    begin(tmp_path / "run", 1)
     with pytest.raises(RunFolderError) as caught:
         folder.configure({"name": "a", "knee": {"delay": 4}, "axes": {"rate": [1, 2]}, "seed": 1})
     assert "knee.delay was 3 and is now 4" in str(caught.value)
-    assert "seed was None and is now 1" in str(caught.value)
+    assert "seed was unset and is now 1" in str(caught.value)
 
 
 def test_a_configuration_changed_by_hand_is_noticed(tmp_path):

@@ -17,6 +17,7 @@ stages = st.builds(
     params=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3),
     epochs=st.integers(1, 20),
     score=st.floats(allow_nan=False),
+    observed=st.floats(allow_nan=False),
     seed=st.integers(0, 2**32 - 1),
 )
 plans = st.builds(
@@ -26,6 +27,7 @@ plans = st.builds(
     mode=st.sampled_from(["max", "min"]),
     score=st.floats(allow_nan=False),
     stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
+    initial=st.none() | stages,
     provenance=st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
 )
 
@@ -58,7 +60,7 @@ def test_params_at_goes_through_the_stages_epoch_by_epoch(plan):
 )
 def test_a_file_that_holds_no_plan_is_refused_with_the_place(tmp_path, change, message):
     file = tmp_path / "plan.yaml"
-    stage = Stage("a", {}, 1, 0.5, 0)
+    stage = Stage("a", {}, 1, 0.5, 0.5, 0)
     facts = Plan("a", "top1", "max", 0.5, (stage,)).as_dict() | change
     file.write_text(yaml.safe_dump(facts))
     with pytest.raises(PlanError, match=rf"plan\.yaml: .*{message}"):
@@ -66,7 +68,7 @@ def test_a_file_that_holds_no_plan_is_refused_with_the_place(tmp_path, change, m
 
 
 def test_a_stage_of_no_epochs_is_refused(tmp_path):
-    facts = Plan("a", "top1", "max", 0.5, (Stage("a", {}, 0, 0.5, 0),)).as_dict()
+    facts = Plan("a", "top1", "max", 0.5, (Stage("a", {}, 0, 0.5, 0.5, 0),)).as_dict()
     with pytest.raises(PlanError, match=r"stages\.0\.epochs is 0"):
         Plan.from_dict(facts)
 

@@ -67,10 +67,12 @@ def solved(graph: StateGraph, folder: Path, problem=0, metric="quality", mode="m
 
 
 def done(score: float, epoch: int = 5) -> Outcome:
-    return Outcome("done", "peak", epoch, score, (score,), "model", seed=0, seconds=1.0)
+    return Outcome(
+        "done", "peak", epoch, score, (score,), "model", origin=None, seed=0, seconds=1.0
+    )
 
 
-FAILED = Outcome("failed", "NaN", 0, None, (), None, seed=0, seconds=1.0)
+FAILED = Outcome("failed", "NaN", 0, None, (), None, origin=None, seed=0, seconds=1.0)
 
 
 def labels(path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,9 +26,10 @@ from schedplan import (
     SimulatedTrainer,
     Space,
     build_graph,
+    replay,
     solve,
 )
-from schedplan.errors import MetricError, RunFailedError, RunFolderError
+from schedplan.errors import MetricError, RunFailedError, RunFolderError, TrainerError
 from schedplan.graph import basic, extended
 from schedplan.journal import RunFolder, transition_key
 from schedplan.simulator import HORIZON, optimum
@@ -141,7 +143,7 @@ def test_cut_off_after_any_transition_and_resumed_the_plan_is_the_same(drawn, da
 @pytest.mark.parametrize("cut", [1, 2, 17, 60, 111])
 def test_cut_off_inside_a_transition_and_resumed_no_epoch_is_trained_twice(tmp_path, cut):
     whole = kinetics(watched(tmp_path / "whole"))
-    expected = solve(whole, tmp_path / "run1")
+    expected = solve(whole, tmp_path / "run1", config={"any": 1})
     broken = kinetics(watched(tmp_path / "parts", orders={cut: KeyboardInterrupt()}))
     with pytest.raises(KeyboardInterrupt):
         solve(broken, tmp_path / "run2", config={"any": 1})
@@ -246,3 +248,136 @@ def test_a_tie_goes_to_the_shorter_path():
     plan = solve(Problem(graph, Constant, "top1", estimator=FixedEpochs(3)))
     assert [stage.state for stage in plan.stages] == ["2_1", "2_2"]
     assert nx.is_directed_acyclic_graph(graph.dag)
+
+
+def test_what_failed_is_trained_again_on_request_and_so_is_all_that_follows(tmp_path):
+    """Mended, the search ends where one that never failed does."""
+    expected = solve(kinetics(watched(tmp_path / "diary")), config={"any": 1})
+    broken = kinetics(watched(tmp_path / "diary", orders={1: ValueError("full disk")}))
+    first = solve(broken, tmp_path / "run", config={"any": 1})
+    mended = kinetics(watched(tmp_path / "diary"))
+    assert solve(mended, tmp_path / "run", config={"any": 1}) == first, "failures are remembered"
+    assert solve(mended, tmp_path / "run", config={"any": 1}, retry_failed=True) == expected
+
+
+def test_a_fault_of_the_observer_is_not_the_trainers(tmp_path):
+    def fail(event: Event) -> None:
+        if type(event).__name__ == "EpochEvent":
+            raise RuntimeError("bug in a callback")
+
+    with pytest.raises(RuntimeError, match="bug in a callback"):
+        solve(kinetics(), tmp_path / "run", on_event=fail)
+    assert not list(tmp_path.glob("run/transitions/*/result.json"))
+
+
+def test_other_arguments_of_the_trainer_are_another_problem(tmp_path):
+    solve(kinetics(partial(SimulatedTrainer, noise=0.1)), tmp_path / "run")
+    with pytest.raises(RunFolderError, match=r"trainer was .*noise=0.1.* and is now .*noise=0.2"):
+        solve(kinetics(partial(SimulatedTrainer, noise=0.2)), tmp_path / "run")
+
+
+class Quitter(SimulatedTrainer):
+    def train_epoch(self):
+        raise SystemExit(0)
+
+
+class Unprintable(SimulatedTrainer):
+    def train_epoch(self):
+        raise RuntimeError("\ud800")
+
+
+class Lossless(SimulatedTrainer):
+    def train_epoch(self):
+        return {"loss": float("nan")}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "reason"),
+    [
+        (Quitter, "SystemExit: 0"),
+        (Unprintable, "RuntimeError"),
+        (Lossless, "loss = nan at epoch 1"),
+    ],
+)
+def test_whatever_a_trainer_raises_is_its_transitions_failure(tmp_path, trainer, reason):
+    with pytest.raises(RunFailedError, match=reason):
+        solve(kinetics(trainer), tmp_path / "run")
+
+
+class Sloppy(SimulatedTrainer):
+    answer: object = None
+
+    def evaluate(self):
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [0.5, {"top1": "0.5"}, {"top1": 0.5, "note": [1]}, None])
+def test_an_evaluation_that_is_no_numbers_by_name_ends_the_search_at_once(tmp_path, answer):
+    trainer = type("Answering", (Sloppy,), {"answer": answer})
+    with pytest.raises(TrainerError, match="the trainer's evaluate returned"):
+        solve(kinetics(trainer), tmp_path / "run")
+
+
+class Forgetful(SimulatedTrainer):
+    def save(self, folder):
+        pass
+
+
+def test_a_snapshot_without_files_is_noticed_at_once(tmp_path):
+    with pytest.raises(TrainerError, match="save wrote no file"):
+        solve(kinetics(Forgetful), tmp_path / "run")
+
+
+class SeedDependentStart(SimulatedTrainer):
+    """A new model's quality depends on the seed, and training of the first state only harms."""
+
+    def begin(self, params, start, seed):
+        super().begin(params, start, seed)
+        if start is None:
+            self._base = (seed % 1000) / 1000
+
+
+def test_a_replay_begins_with_the_searchs_model_even_if_its_first_state_kept_no_epoch(tmp_path):
+    problems = (
+        kinetics(partial(SeedDependentStart, problem=problem), estimator=ESTIMATOR)
+        for problem in range(30)
+    )
+    for number, problem in enumerate(problems):
+        plan = solve(problem, tmp_path / f"run{number}")
+        if plan.initial is None:
+            continue
+        outcomes = replay(plan, problem.trainer, tmp_path / f"replay{number}")
+        assert outcomes[-1].observed == pytest.approx(plan.stages[-1].observed)
+        return
+    raise AssertionError("no problem whose plan leaves out its first state")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"snapshot": "../victim"},
+        {"snapshot": "snapshots/../../victim"},
+        {"snapshot": "/victim"},
+        {"snapshot": 5},
+        {"score": float("nan")},
+        {"score": None},
+        {"score": "0.5"},
+        {"epoch": -3},
+        {"epoch": 10**9},
+        {"scores": []},
+        {"status": "weird"},
+        {"seconds": "x"},
+        {"origin": 3},
+    ],
+)
+def test_a_result_that_was_tampered_with_is_refused_and_removes_nothing(tmp_path, facts):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").write_text("1")
+    problem = kinetics()
+    solve(problem, tmp_path / "run")
+    for result in tmp_path.glob("run/transitions/*/result.json"):
+        result.write_text(json.dumps(json.loads(result.read_text()) | facts))
+    with pytest.raises(RunFolderError, match=r"result\.json: .* cannot be read"):
+        solve(problem, tmp_path / "run")
+    assert (victim / "precious").exists()

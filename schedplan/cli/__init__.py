@@ -5,28 +5,52 @@ Exit codes: 0 done; 1 failed; 2 bad configuration or usage; 130 interrupted, res
 
 from __future__ import annotations
 
+import shlex
 import sys
 
-from schedplan.cli.app import app
-from schedplan.errors import SchedplanError
-from schedplan.plugins import Plugins, installed
-
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
 _EVERYWHERE = {"-v", "--verbose", "-q", "--quiet", "--debug"}
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line and exit."""
     arguments = _global_options_first(sys.argv[1:])
     try:
+        _run(arguments)
+    except KeyboardInterrupt:
+        _exit_interrupted()
+    except SystemExit as exit_:
+        if exit_.code == _INTERRUPTED:
+            _exit_interrupted()
+        raise
+
+
+def _exit_interrupted() -> None:
+    resumable = {"run", "replay"} & set(sys.argv[1:])
+    again = shlex.join(["schedplan", *sys.argv[1:]])
+    hint = f"; finished epochs are kept. To go on: {again}" if resumable else ""
+    print(f"interrupted{hint}", file=sys.stderr)
+    sys.exit(_INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> None:
+    # Imported here, so that an interrupt is answered alike however early it comes.
+    from schedplan.cli.app import app
+    from schedplan.errors import SchedplanError
+
+    try:
         _add_plugin_command(arguments)
         app(arguments, prog_name="schedplan")
-    except SchedplanError as error:
+    except Exception as error:
         if "--debug" in arguments:
             raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        expected = isinstance(error, (SchedplanError, OSError))
+        text = f"{error}" if expected else f"{type(error).__name__}: {error} (--debug shows where)"
+        print(f"error: {text}", file=sys.stderr)
+        usage = isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError))
+        sys.exit(2 if usage else getattr(error, "exit_code", 1))
 
 
 def _global_options_first(arguments: list[str]) -> list[str]:
@@ -37,6 +61,9 @@ def _global_options_first(arguments: list[str]) -> list[str]:
 
 def _add_plugin_command(arguments: list[str]) -> None:
     """Load the plug-in that the command is named after, if there is one, for its commands."""
+    from schedplan.cli.app import app
+    from schedplan.plugins import Plugins, installed
+
     command = next((each for each in arguments if not each.startswith("-")), None)
     if command in installed():
         entry = Plugins([command]).all("commands").get(command)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -76,10 +74,10 @@ def check(
     """Check a configuration; count states and transitions, bound the cost."""
     setup = load_config(config, plugin or (), set_ or ())
     setup.problem  # noqa: B018 - building it is the check
-    setup.make_trainer()
+    with redirect_stdout(sys.stderr):
+        setup.make_trainer()
+    _warn_of_unreached(setup)
     facts = views.check_facts(setup)
-    if facts["unreached"]:
-        log.warning("no start leads to the final states %s", ", ".join(facts["unreached"]))
     print_data(facts, views.check_table(facts), form)
 
 
@@ -89,30 +87,65 @@ def run(
     plugin: PluginNames = None,
     out: Out = None,
     set_: Overrides = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train again what failed in an earlier run.")
+    ] = False,
     form: Form = Format.TABLE,
 ) -> None:
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
     setup = load_config(config, plugin or (), set_ or ())
     folder = RunFolder(out or Path("runs") / setup.config.name)
-    if folder.plan_file.exists():
-        folder.configure(setup.facts())
+    folder.configure(setup.facts())
+    if folder.plan_file.exists() and not retry_failed:
         log.info("the run is finished; to search anew, name another folder with --out")
     else:
-        _search(setup, folder)
+        with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
+            _search(setup, folder, retry_failed)
     plan = Plan.load(folder.plan_file)
     print_data(plan.as_dict(), views.plan_table(plan), form)
+    _draw_what_is_missing(setup, folder)
+    _warn_of_what_is_missing(setup, folder, plan)
     log.info("the plan, the model and the picture are in %s", folder.path)
 
 
-def _search(setup: Setup, folder: RunFolder) -> None:
+def _draw_what_is_missing(setup: Setup, folder: RunFolder) -> None:
+    for suffix in (".svg", ".png"):
+        picture = folder.path / f"graph{suffix}"
+        if not picture.exists() or picture.stat().st_mtime < folder.plan_file.stat().st_mtime:
+            _draw(folder, setup, picture)
+
+
+def _warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None:
+    """Say what a person would want to know before trusting the plan."""
+    facts = views.status_facts(folder, setup.graph)
+    if facts["failed"]:
+        log.warning(
+            "%d transitions failed and %d could not start; see `schedplan status %s`. Once the "
+            "cause is mended: --retry-failed",
+            facts["failed"],
+            facts["waiting"],
+            folder.path,
+        )
+    if not plan.stages:
+        log.warning("no training improved on the untrained model: does the trainer learn?")
+    _warn_of_unreached(setup)
+
+
+def _warn_of_unreached(setup: Setup) -> None:
+    if setup.graph.unreached:
+        names = ", ".join(state.label for state in setup.graph.unreached)
+        log.warning("no start leads to the final states %s", names)
+
+
+def _search(setup: Setup, folder: RunFolder, retry_failed: bool) -> None:
     problem = setup.problem
     setup.make_trainer()
-    # Bound before the log is opened, so that a folder of somebody else's gets no log of ours.
-    folder.configure(setup.facts())
+    ended = len(list(folder.path.glob("transitions/*/result.json")))
+    if ended:
+        log.info("resuming: %d of %d transitions have ended", ended, problem.graph.transitions)
     with (
         log_to_file(folder.path / "log.txt"),
         Display(setup.config.metric, problem.graph.transitions) as display,
-        _interruptible(),
     ):
 
         def on_event(event: Event) -> None:
@@ -125,25 +158,16 @@ def _search(setup: Setup, folder: RunFolder) -> None:
                 folder.path,
                 on_event=on_event,
                 keep_snapshots=setup.config.search.keep_snapshots,
+                retry_failed=retry_failed,
                 config=setup.facts(),
-                provenance={"config": setup.facts(), "source": setup.document.file},
+                provenance={
+                    "config": setup.facts(),
+                    "source": str(Path(setup.document.file).resolve()),
+                },
             )
         except SchedplanError as error:
             log.debug("ended by an error", exc_info=True)
             raise setup.locate(error) from None
-    for suffix in (".svg", ".png"):
-        _draw(folder, setup, folder.path / f"graph{suffix}")
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        log.warning(
-            "interrupted; nothing is lost. To go on: %s", shlex.join(["schedplan", *sys.argv[1:]])
-        )
-        raise
 
 
 @app.command()
@@ -195,15 +219,18 @@ def replay_(
     """Train along a plan, without a search."""
     found = _load_plan(plan)
     setup = load_plan(found, plan, plugin or (), set_ or ())
-    setup.make_trainer()
-    folder = RunFolder(out or Path("runs") / f"{found.name}-replay")
+    if not found.stages:
+        raise UsageError("the plan has no stages to train", where=str(plan))
+    beside = plan.with_name(f"{plan.name}-replay") if plan.is_dir() else None
+    folder = RunFolder(out or beside or Path("runs") / f"{found.name}-replay")
     config = {"replay": found.as_dict(), "trainer": setup.facts()["trainer"]}
     folder.configure(config)
     with (
+        redirect_stdout(sys.stderr),
         log_to_file(folder.path / "log.txt"),
-        Display(found.metric, len(found.stages)) as display,
-        _interruptible(),
+        Display(found.metric, len(found.path)) as display,
     ):
+        setup.make_trainer()
         outcomes = replay(found, setup.trainer, folder.path, on_event=display, config=config)
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
@@ -222,7 +249,9 @@ def _load_plan(path: Path) -> Plan:
         return Plan.load(path)
     folder = RunFolder(path)
     if not folder.plan_file.exists():
-        folder.config()
+        config = folder.config()
+        if "replay" in config:
+            return Plan.from_dict(config["replay"], where=str(folder.config_file))
         raise UsageError(
             "the run has no plan yet",
             where=str(path),

@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import (
-    BarColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
@@ -26,6 +25,8 @@ log = logging.getLogger("schedplan")
 
 
 CONSOLE = Console(stderr=True)
+
+_FOR_EVER = 1e9  # seconds; transitions may be hours apart, and all tell how fast it goes
 
 
 def log_to_stderr(verbosity: int) -> None:
@@ -66,10 +67,7 @@ class Display:
     def __init__(self, metric: str, total: int) -> None:
         self._metric = metric
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("transitions"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -77,6 +75,7 @@ class Display:
             console=CONSOLE,
             transient=True,
             disable=not CONSOLE.is_terminal,
+            speed_estimate_period=_FOR_EVER,
         )
         self._task = self._progress.add_task("training", total=total, epoch="")
         self._total, self._ended = total, 0
@@ -102,7 +101,7 @@ class Display:
         record = event.record
         text = f"epoch {record.epoch} {self._metric} {record.score:.4g}"
         log.debug("%s: %s (%s)", event.key, text, event.verdict.reason)
-        self._progress.update(self._task, epoch=f"{event.key} {text}")
+        self._progress.update(self._task, epoch=f"{text}, {event.key}")
 
     def _transition(self, event: TransitionEvent) -> None:
         if event.outcome is None:

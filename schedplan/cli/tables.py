@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 class Format(StrEnum):
@@ -34,19 +35,19 @@ def print_data(data: Mapping[str, Any], table: Table, form: Format) -> None:
 
 def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return a table; columns whose name ends in `#` hold numbers, aligned to the right."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     for column in columns:
         table.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left")
     for row in rows:
-        table.add_row(*map(_cell, row))
+        table.add_row(*(Text(_cell(value)) for value in row))
     return table
 
 
 def pairs_table(title: str, pairs: Mapping[str, object]) -> Table:
     """Return a table of names and values without a header."""
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=Text(title), title_justify="left", show_header=False)
     for name, value in pairs.items():
-        table.add_row(name, _cell(value))
+        table.add_row(name, Text(_cell(value)))
     return table
 
 

@@ -50,13 +50,21 @@ def check_table(facts: dict[str, Any]) -> Table:
 
 def plan_table(plan: Plan) -> Table:
     """Show a plan, a row per stage."""
-    names = list(plan.stages[0].params) if plan.stages else []
+    names = list(dict.fromkeys(name for stage in plan.stages for name in stage.params))
     rows = [
-        (number, *(stage.params[name] for name in names), stage.epochs, stage.score)
+        (
+            number,
+            *(stage.params.get(name) for name in names),
+            stage.epochs,
+            stage.score,
+            stage.observed,
+        )
         for number, stage in enumerate(plan.stages, start=1)
     ]
     title = f"{plan.name}: {plan.metric} {plan.score:.4g} after {plan.epochs} epochs"
-    return make_table(title, ["stage#", *names, "epochs#", f"{plan.metric}#"], rows)
+    return make_table(
+        title, ["stage#", *names, "epochs#", f"{plan.metric} (fitted)#", "measured#"], rows
+    )
 
 
 def replay_facts(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from inspect import isgeneratorfunction
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,10 +23,10 @@ from schedplan.journal import RunFolder
 from schedplan.knees import AtMost, KneeEstimator
 from schedplan.plan import Plan
 from schedplan.plugins import Entry, Plugins, import_attribute
-from schedplan.rules import Rule
+from schedplan.rules import Rule, Where
 from schedplan.solver import Problem
 from schedplan.space import Axis, Link, Space
-from schedplan.trainer import Trainer, TrainerFactory
+from schedplan.trainer import GeneratorTrainer, Trainer, TrainerFactory
 from schedplan.transition import unknown_metric
 
 __all__ = ["Config", "Setup", "load_config", "load_plan", "load_run"]
@@ -49,7 +50,14 @@ def load_config(path: Path, plugins: Sequence[str] = (), overrides: Sequence[str
 
 def load_run(folder: RunFolder) -> Setup:
     """Return the setup that a run folder was made with; RunFolderError if there is none."""
-    return _setup(Document(folder.config(), str(folder.config_file)), ())
+    facts = folder.config()
+    if "replay" in facts:
+        raise ConfigError(
+            "the folder holds a replay, which has no graph of states",
+            where=str(folder.path),
+            hint="`schedplan show` prints the plan that it trains along",
+        )
+    return _setup(Document(facts, str(folder.config_file)), ())
 
 
 def load_plan(
@@ -179,13 +187,13 @@ class Setup:
         """
         with self._located():
             trainer = call(self.trainer, f"the trainer {self.config.trainer.use!r}", ("trainer",))
-            if not isinstance(trainer, Trainer):
+            if not isinstance(trainer, Trainer) or isinstance(trainer, type):
                 verbs = [name for name in vars(Trainer) if not name.startswith("_")]
                 lacking = [verb for verb in verbs if not callable(getattr(trainer, verb, None))]
+                what = f"a {type(trainer).__name__}, which lacks {', '.join(lacking)}"
                 raise TrainerError(
-                    f"{self.config.trainer.use!r} makes a {type(trainer).__name__}, which lacks "
-                    f"{', '.join(lacking)}",
-                    hint="a trainer has the five verbs of schedplan.Trainer",
+                    f"{self.config.trainer.use!r} makes {what if lacking else 'a class'}",
+                    hint="a trainer is an object with the five methods of schedplan.Trainer",
                     path=("trainer", "use"),
                 )
             known = getattr(trainer, "metrics", None)
@@ -193,8 +201,9 @@ class Setup:
                 raise unknown_metric(self.config.metric, known)
             check_state = getattr(trainer, "check", None)
             if check_state is not None:
-                for state in self.graph.order[1:]:
-                    check_state(self.space.params(state))
+                with self._located("axes"):
+                    for state in self.graph.order[1:]:
+                        check_state(self.space.params(state))
             return trainer
 
     @property
@@ -229,7 +238,10 @@ class Setup:
             return cast("Callable[..., Any]", self.plugins.get("trainers", use).load())
         _look_for_modules_in(Path.cwd())
         _look_for_modules_in(Path(self.document.file).parent)
-        return cast("Callable[..., Any]", import_attribute(use))
+        factory = import_attribute(use)
+        if isgeneratorfunction(factory):
+            return partial(GeneratorTrainer, factory)
+        return cast("Callable[..., Any]", factory)
 
     def _further_rule(self, stated: str | dict[str, Any], path: KeyPath) -> Rule:
         name, options = _name_and_options(stated, path)
@@ -237,8 +249,9 @@ class Setup:
             entry: Entry = self.plugins.get("rules", name)
         with self._located():
             bound = bind(entry.load(), options, (*path, name))
-            rule: Rule = call(bound, f"the rule {name!r}", (*path, name))
+            made = call(bound, f"the rule {name!r}", (*path, name))
         with self._located(*path, name):
+            rule: Rule = made if isinstance(made, Rule) else Where(made)
             rule.check(self.space)
         return rule
 

@@ -66,8 +66,10 @@ def call(factory: Callable[[], Any], what: str, path: KeyPath) -> Any:
     except SchedplanError as error:
         error.path = (*path, *error.path)
         raise
-    except (TypeError, ValueError, OSError) as error:
-        raise ConfigError(f"cannot make {what}: {error}", path=path) from error
+    except (Exception, SystemExit) as error:  # the code is somebody else's
+        raise ConfigError(
+            f"cannot make {what}: {type(error).__name__}: {error}", path=path
+        ) from error
 
 
 def from_pydantic(error: ValidationError, path: KeyPath = ()) -> ConfigError:
@@ -92,7 +94,9 @@ def _signature(factory: Callable[..., Any], path: KeyPath) -> inspect.Signature:
         return inspect.signature(factory)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"{factory!r} cannot be called with options by name", path=path
+            f"{factory!r} cannot be called with options by name",
+            allowed="a class or function that makes one, such as `def make(): return ...`",
+            path=path,
         ) from error
 
 

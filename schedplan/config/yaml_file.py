@@ -15,6 +15,10 @@ from schedplan.errors import ConfigError, did_you_mean
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 
+_MOST_VALUES = 100_000
+_DEEPEST = 50
+
+
 class _Loader(yaml.SafeLoader):
     """The safe loader, with `1e-4` read as a number (YAML 1.1 takes it for text)."""
 
@@ -61,16 +65,16 @@ def read_yaml(path: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"cannot read the configuration: {reason}", where=str(path)) from error
-    root = _compose(text, str(path))
     lines: dict[KeyPath, int] = {}
-    for place, line in _walk(root, (), str(path)):
+    for place, line in _walk(_compose(text, str(path)), (), str(path)):
         lines[place] = line
-    try:
-        data = _parse(text)
-    except (yaml.YAMLError, ValueError) as error:  # e.g. a date that does not exist
-        raise ConfigError(
-            f"this is no YAML: {' '.join(str(error).split())}", where=str(path)
-        ) from error
+        if len(lines) > _MOST_VALUES or len(place) > _DEEPEST:
+            raise ConfigError(
+                "the configuration is too large, or an alias holds itself",
+                where=f"{path}:{line}",
+                allowed=f"{_MOST_VALUES:,} values, {_DEEPEST} levels deep",
+            )
+    data = _parse(text, str(path))
     if not isinstance(data, dict):
         raise ConfigError(
             "the configuration is no mapping of keys to values",
@@ -100,10 +104,7 @@ def override(document: Document, assignments: Sequence[str]) -> None:
                 raise ConfigError(
                     f"{'.'.join(keys[: depth + 1])} is no mapping", where=f"--set {text}"
                 )
-        try:
-            target[keys[-1]] = _parse(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"the value is no YAML: {value!r}", where=f"--set {text}") from error
+        target[keys[-1]] = _parse(value, f"--set {text}")
         document.overrides[tuple(keys)] = text
 
 
@@ -117,8 +118,12 @@ def unknown_key(key: object, allowed: Sequence[str], path: KeyPath) -> ConfigErr
     )
 
 
-def _parse(text: str) -> Any:
-    return yaml.load(text, Loader=_Loader)
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except Exception as error:  # constructors of bad dates and numbers raise all sorts
+        problem = " ".join(str(error).split())
+        raise ConfigError(f"this is no YAML: {problem:.200}", where=where) from error
 
 
 def _compose(text: str, file: str) -> yaml.Node | None:
@@ -129,7 +134,7 @@ def _compose(text: str, file: str) -> yaml.Node | None:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         problem = error.problem or str(error)
         raise ConfigError(f"this is no YAML: {problem}", where=f"{file}{line}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"this is no YAML: {' '.join(str(error).split())}", where=file) from error
 
 

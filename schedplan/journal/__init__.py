@@ -12,11 +12,13 @@ A fact is published by writing a neighbour and renaming it, so no reader ever se
 from schedplan.journal.files import (
     fingerprint,
     hash_folder,
+    identity,
     publish_folder,
     write_bytes,
     write_text,
 )
 from schedplan.journal.run import RunFolder, ScratchFolder
+from schedplan.journal.snapshots import KeepSnapshots, SnapshotReferences
 from schedplan.journal.transition import (
     Attempt,
     EpochRecord,
@@ -29,13 +31,16 @@ from schedplan.journal.transition import (
 __all__ = [
     "Attempt",
     "EpochRecord",
+    "KeepSnapshots",
     "Outcome",
     "RunFolder",
     "ScratchFolder",
+    "SnapshotReferences",
     "Status",
     "TransitionFolder",
     "fingerprint",
     "hash_folder",
+    "identity",
     "publish_folder",
     "transition_key",
     "write_bytes",

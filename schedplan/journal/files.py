@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,17 @@ def fingerprint(facts: Mapping[str, Any]) -> str:
     """Return a short hash of plain data, the same whatever the order of its keys."""
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def identity(thing: Any) -> str:
+    """Describe a factory or strategy by what it does, alike in every process."""
+    if isinstance(thing, partial):
+        parts = [*map(repr, thing.args), *(f"{k}={v!r}" for k, v in thing.keywords.items())]
+        return f"{identity(thing.func)}({', '.join(parts)})"
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return repr(thing)
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def hash_folder(folder: Path) -> str:
@@ -32,7 +45,7 @@ def hash_folder(folder: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader finds the old file or the new one, whole."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

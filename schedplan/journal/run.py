@@ -48,16 +48,26 @@ class RunFolder:
                     where=str(self.path),
                     hint="name a new or an empty folder with --out",
                 )
-            facts = {"fingerprint": fingerprint(config), **config}
-            write_text(self.config_file, yaml.safe_dump(facts, sort_keys=False))
+            self._bind(config)
             return
         differences = list(_differences(self.config(), config))
-        if differences:
+        if differences and not self._has_results():
+            self._bind(config)
+        elif differences:
             raise RunFolderError(
                 f"the run was made with another configuration: {'; '.join(differences)}",
                 where=str(self.path),
                 hint="go back to that configuration to resume it, or name a new folder with --out",
             )
+
+    def _bind(self, config: Mapping[str, Any]) -> None:
+        facts = {"fingerprint": fingerprint(config), **config}
+        write_text(self.config_file, yaml.safe_dump(facts, sort_keys=False))
+
+    def _has_results(self) -> bool:
+        """Return whether any epoch was trained under the present configuration."""
+        journals = self.path.glob("transitions/*/*/epochs.jsonl")
+        return any(journal.stat().st_size > 0 for journal in journals)
 
     def config(self) -> dict[str, Any]:
         """Return the configuration that the folder is bound to.
@@ -66,19 +76,20 @@ class RunFolder:
             RunFolderError: if there is none, or it is damaged.
         """
         try:
-            facts = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+            facts = dict(yaml.safe_load(self.config_file.read_text(encoding="utf-8")))
             stated = facts.pop("fingerprint")
-        except (OSError, ValueError, yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
+            found = fingerprint(facts)
+        except (OSError, ValueError, TypeError, yaml.YAMLError, LookupError, RuntimeError) as error:
             raise RunFolderError(
                 "this is no run folder", where=str(self.path), hint="`schedplan run` makes one"
             ) from error
-        if stated != fingerprint(facts):
+        if stated != found:
             raise RunFolderError(
                 "the run's configuration was changed by hand",
                 where=str(self.config_file),
                 hint="its results belong to another configuration; start a new run with --out",
             )
-        return dict(facts)
+        return facts
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -142,4 +153,9 @@ def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
     elif old != new:
-        yield f"{path} was {old!r} and is now {new!r}"
+        yield f"{path} was {_short(old)} and is now {_short(new)}"
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = "unset" if value is None else repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from schedplan.errors import RunFolderError
+from schedplan.errors import RunFolderError, TrainerError
 from schedplan.graph import Transition
-from schedplan.journal.files import publish_folder, write_text
+from schedplan.journal.files import fingerprint, publish_folder, write_text
 from schedplan.trainer import Metrics
 
 Status: TypeAlias = Literal["done", "failed"]
@@ -52,6 +53,8 @@ class Outcome:
             failed.
         scores: the metric after every epoch, epoch 0 first.
         snapshot: where that model is, relative to the run folder; None where it failed.
+        origin: the `identity` of the outcome whose model training began from; None for a new
+            model.
         seed: what the trainer was begun with.
         seconds: wall-clock time spent.
     """
@@ -62,8 +65,19 @@ class Outcome:
     score: float | None
     scores: tuple[float, ...]
     snapshot: str | None
+    origin: str | None
     seed: int
     seconds: float
+
+    @property
+    def identity(self) -> str:
+        """A hash that tells this outcome, and all that led to it, from any other."""
+        return fingerprint({**vars(self), "seconds": None})
+
+    @property
+    def observed(self) -> float | None:
+        """What was measured at `epoch`; `score` may be a fitted value."""
+        return self.scores[self.epoch] if self.status == "done" else None
 
     @property
     def epochs_trained(self) -> int:
@@ -104,14 +118,16 @@ class TransitionFolder:
         """
         try:
             facts = json.loads(self._result.read_text(encoding="utf-8"))
-            return Outcome(**{**facts, "scores": tuple(facts["scores"])})
+            outcome = Outcome(**{**facts, "scores": tuple(facts["scores"])})
+            _check_outcome(outcome)
+            return outcome
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise RunFolderError(
                 f"the result of a transition cannot be read ({error})",
                 where=str(self._result),
-                hint="delete the file to train this transition again",
+                hint="delete the file to train the transition again, if the run is not finished",
             ) from error
 
     def publish(self, outcome: Outcome) -> None:
@@ -124,28 +140,54 @@ class TransitionFolder:
 
     def records(self) -> list[EpochRecord]:
         """Return the epochs of the latest attempt that are recorded whole, epoch 0 first."""
-        path = self._folder / str(self._latest_attempt()) / "epochs.jsonl"
-        return _read_records(path) if path.exists() else []
+        written = (self._journal(attempt) for attempt in sorted(self._attempts(), reverse=True))
+        path = next((path for path in written if path.exists()), None)
+        return _read_records(path) if path else []
 
     def begin_attempt(self) -> Attempt:
-        """Open a new attempt, which takes over what can be continued from the last one."""
-        latest = self._latest_attempt()
-        snapshots = self._find_snapshots() if latest else set()
-        last = max(snapshots, default=0)
-        records = self.records()[: last + 1] if last > 0 else []
-        path = self._folder / str(latest + 1) / "epochs.jsonl"
-        write_text(path, "".join(map(_as_line, records)))
-        return Attempt(self._snapshots / self._key, records, snapshots, path)
+        """Open a new attempt, which takes over what can be continued from the last one.
 
-    def _latest_attempt(self) -> int:
+        That is all up to the last epoch with both a record and a snapshot.
+        """
+        attempts = self._attempts()
+        records: list[EpochRecord] = []
+        snapshots: set[int] = set()
+        if attempts:
+            records = self.records()
+            snapshots = self._take_over_snapshots(below=len(records))
+            last = max(snapshots, default=0)
+            records = records[: last + 1] if last > 0 else []
+        journal = self._journal(max(attempts, default=0) + 1)
+        write_text(journal, "".join(map(_as_line, records)))
+        return Attempt(self._snapshots / self._key, records, snapshots, journal)
+
+    def discard(self) -> None:
+        """Forget the transition: how it ended, its epochs and its snapshots."""
+        self._take_over_snapshots(below=0)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _attempts(self) -> list[int]:
         try:
-            return max((int(p.name) for p in self._folder.iterdir() if p.name.isdigit()), default=0)
+            return [int(path.name) for path in self._folder.iterdir() if path.name.isdecimal()]
         except FileNotFoundError:
-            return 0
+            return []
 
-    def _find_snapshots(self) -> set[int]:
-        found = (path.name.rpartition(".") for path in self._snapshots.glob("[!.]*"))
-        return {int(epoch) for key, _, epoch in found if key == self._key and epoch.isdigit()}
+    def _journal(self, attempt: int) -> Path:
+        return self._folder / str(attempt) / "epochs.jsonl"
+
+    def _take_over_snapshots(self, below: int) -> set[int]:
+        """Return the epochs below `below` that have a snapshot, and remove all other leftovers."""
+        epochs: set[int] = set()
+        for path in self._snapshots.iterdir() if self._snapshots.exists() else ():
+            if path.name.startswith(f".{self._key}."):  # cut off while it was written
+                shutil.rmtree(path)
+                continue
+            key, _, epoch = path.name.rpartition(".")
+            if key == self._key and epoch.isdecimal() and int(epoch) < below:
+                epochs.add(int(epoch))
+            elif key == self._key:
+                shutil.rmtree(path)
+        return epochs
 
 
 class Attempt:
@@ -177,8 +219,18 @@ class Attempt:
         return self._stem.with_name(f"{self._stem.name}.{epoch:04d}")
 
     def save(self, epoch: int, fill: Callable[[Path], object]) -> None:
-        """Let `fill` write the model after `epoch` into its folder."""
-        publish_folder(self.snapshot(epoch), fill)
+        """Let `fill` write the model after `epoch` into its folder.
+
+        Raises:
+            TrainerError: if it writes nothing, so that no training could go on from it.
+        """
+
+        def checked(folder: Path) -> None:
+            fill(folder)
+            if not any(folder.iterdir()):
+                raise TrainerError("the trainer's save wrote no file", allowed="one or more files")
+
+        publish_folder(self.snapshot(epoch), checked)
         self.snapshots.add(epoch)
 
     def drop_snapshots(self, keep: Callable[[int], bool]) -> None:
@@ -193,15 +245,49 @@ def _as_line(record: EpochRecord) -> str:
 
 
 def _read_records(path: Path) -> list[EpochRecord]:
-    """Return the records up to the first line that is torn or out of order."""
-    names = {field.name for field in fields(EpochRecord)}
+    """Return the records up to the first line that is torn, damaged or out of order."""
     records: list[EpochRecord] = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            facts = json.loads(line)
-        except ValueError:
+            record = EpochRecord(**json.loads(line))
+        except (ValueError, TypeError, RecursionError):
             break
-        if not isinstance(facts, dict) or set(facts) != names or facts["epoch"] != len(records):
+        measured = isinstance(record.metrics, dict) and isinstance(record.training, dict)
+        numbers = _is_number(record.score) and _is_number(record.seconds)
+        if not (measured and numbers and record.epoch == len(records)):
             break
-        records.append(EpochRecord(**facts))
+        records.append(record)
     return records
+
+
+def _check_outcome(outcome: Outcome) -> None:
+    """Raise ValueError unless `outcome`, read from a file, is one that can have been published."""
+    done = outcome.status == "done"
+    checks = {
+        "status": outcome.status in ("done", "failed"),
+        "reason": isinstance(outcome.reason, str),
+        "scores": all(map(_is_number, outcome.scores)),
+        "epoch": isinstance(outcome.epoch, int)
+        and 0 <= outcome.epoch < (len(outcome.scores) if done else 1),
+        "score": _is_number(outcome.score) if done else outcome.score is None,
+        "snapshot": _is_snapshot(outcome.snapshot) if done else outcome.snapshot is None,
+        "origin": outcome.origin is None or isinstance(outcome.origin, str),
+        "seed": isinstance(outcome.seed, int),
+        "seconds": _is_number(outcome.seconds),
+    }
+    for name, sound in checks.items():
+        if not sound:
+            raise ValueError(f"{name} is {getattr(outcome, name)!r:.60}")
+
+
+def _is_number(value: object) -> bool:
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return plain and abs(value) < math.inf  # type: ignore[arg-type]
+
+
+def _is_snapshot(value: object) -> bool:
+    """Return whether `value` names a snapshot of this run; nothing else may be read or removed."""
+    if not isinstance(value, str) or "\\" in value:
+        return False
+    folder, _, name = value.partition("/")
+    return folder == "snapshots" and "/" not in name and name.strip(".") != ""

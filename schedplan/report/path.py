@@ -31,7 +31,7 @@ def best_path(
         >>> space = Space((Axis("rate", (0.1, 0.01)),))
         >>> first, last = space.states()
         >>> graph = build_graph(space, basic(), [first], [last])
-        >>> done = Outcome("done", "peak", 3, 0.5, (), "model", seed=0, seconds=1.0)
+        >>> done = Outcome("done", "", 3, 0.5, (), "model", origin=None, seed=0, seconds=1.0)
         >>> best_path(graph, {"S0__0.1": done, "0.1__0.01": done})
         [(<State S0>, <State 0.1>), (<State 0.1>, <State 0.01>)]
         >>> best_path(graph, {"S0__0.1": done})

@@ -56,6 +56,7 @@ def constants(plan: Plan, seed: int) -> list[Plan]:
                     params=space.params(state),
                     epochs=plan.epochs,
                     score=0.0,
+                    observed=0.0,
                     seed=derive_seed(seed, state.label),
                 ),
             ),
