@@ -8,7 +8,7 @@ from sklearn.neural_network import MLPClassifier
 from schedplan import FunctionTrainer
 
 x, y = load_digits(return_X_y=True)
-x_train, x_val, y_train, y_val = train_test_split(x / 16, y, test_size=0.4, random_state=0)
+x_train, x_val, y_train, y_val = train_test_split(x / 16, y, test_size=0.5, random_state=0)
 
 
 def build(params, seed):

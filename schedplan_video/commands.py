@@ -60,6 +60,7 @@ def folders(
     names = _video("data.index:read_groups")(groups) if groups else None
     manifest = index_folders(root, names, _numbers("--split", split, float), seed)
     _video("data.manifest:write_manifest")(manifest, output)
+    log.info("%d classes: %s", len(manifest.classes), ", ".join(manifest.classes))
     for name in manifest.splits:
         log.info("%s: %d videos", name, len(manifest.split(name)))
     if not _video("data.manifest:lies_above")(output, root):

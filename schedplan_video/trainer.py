@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from schedplan_video.evaluate import METRICS, centre_clips, evaluate
 from schedplan_video.models.freezing import freeze_batchnorm
 from schedplan_video.models.registry import check_name
 from schedplan_video.snapshots import Architecture, SnapshotMeta
+
+log = logging.getLogger("schedplan")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -165,6 +168,8 @@ class VideoTrainer:
     def _read_manifest(self) -> Manifest:
         file = Path(self.manifest)
         if self.toy is not None:
+            if not file.exists():
+                log.info("making toy videos in %s", file.parent.absolute())
             make_toy(file.parent, **self.toy)
         return read_manifest(file, self.videos)
 

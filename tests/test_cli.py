@@ -190,8 +190,9 @@ def test_debug_shows_the_traceback(folder):
 def test_plugins_shows_the_built_ins_and_the_video_plug_in(folder):
     facts = json.loads(schedplan("plugins", "-f", "json", cwd=folder).stdout)["plugins"]
     by_name = {each["plugin"]: each for each in facts}
-    assert by_name["built in"]["presets"] == ["any", "basic", "extended"]
-    assert by_name["video"]["trainers"] == ["video"]
+    assert list(by_name["built in"]["presets"]) == ["any", "basic", "extended"]
+    assert by_name["built in"]["estimators"]["exponential"] == ["delay: 'int' = 10"]
+    assert list(by_name["video"]["trainers"]) == ["video"]
 
 
 def test_version(folder):

@@ -112,7 +112,7 @@ def test_a_strangers_plug_in_adds_everything(stranger):
     assert schedplan("stranger", "greet", "you", cwd=stranger).stdout == "hello you\n"
     listed = schedplan("plugins", "-f", "json", cwd=stranger).stdout
     added = {each["plugin"]: each for each in json.loads(listed)["plugins"]}
-    assert added["stranger"]["presets"] == ["mine"]
+    assert list(added["stranger"]["presets"]) == ["mine"]
     assert "no_such_module" in added["broken"]["error"]
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -22,7 +22,7 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-def print_data(data: Mapping[str, Any], table: Table, form: Format) -> None:
+def print_data(data: Mapping[str, Any], table: RenderableType, form: Format) -> None:
     """Print `table`, or the `data` behind it as JSON or YAML."""
     if form is Format.JSON:
         sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from schedplan.cli.tables import make_table, pairs_table
 from schedplan.config import Setup
@@ -14,7 +17,7 @@ from schedplan.errors import PluginError
 from schedplan.graph import StateGraph
 from schedplan.journal import Outcome, RunFolder, transition_key
 from schedplan.plan import Plan
-from schedplan.plugins import KINDS, Plugins, installed
+from schedplan.plugins import KINDS, Entry, Plugins, installed
 
 
 def check_facts(setup: Setup) -> dict[str, Any]:
@@ -115,21 +118,28 @@ def status_facts(folder: RunFolder, graph: StateGraph) -> dict[str, Any]:
     }
 
 
-def status_table(facts: dict[str, Any]) -> Table:
-    """Show `status_facts`."""
-    left = facts["seconds_left"]
-    state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
-    title = (
-        f"{facts['run']}: {facts['done']} of {facts['transitions']} transitions done, "
-        f"{facts['failed']} failed, {facts['begun']} begun; {facts['epochs']} epochs in "
-        f"{duration(facts['seconds'])}; {state}"
-    )
+def status_table(facts: dict[str, Any]) -> Group:
+    """Show `status_facts`: a row per transition, why some failed, and a summary at the end."""
     rows = [
-        (r["transition"], r["status"], r["epochs"], r["epoch"], r["score"], r["reason"])
+        (r["transition"], r["status"], r["epochs"], r["epoch"], r["score"])
         for r in facts["details"]
         if r["status"] != "waiting"
     ]
-    return make_table(title, ["transition", "status", "trained#", "kept#", "score#", "why"], rows)
+    failures = [
+        f"{r['transition']} failed: {r['reason']}"
+        for r in facts["details"]
+        if r["status"] == "failed"
+    ]
+    left = facts["seconds_left"]
+    state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
+    summary = (
+        f"{facts['done']} of {facts['transitions']} transitions done, {facts['failed']} failed, "
+        f"{facts['begun']} begun, {facts['waiting']} waiting\n"
+        f"{facts['epochs']} epochs in {duration(facts['seconds'])}; {state}"
+    )
+    columns = ["transition", "status", "trained#", "kept#", "score#"]
+    table = make_table(facts["run"], columns, rows)
+    return Group(table, *map(Text, failures), Text(summary))
 
 
 def plugin_facts() -> list[dict[str, Any]]:
@@ -146,9 +156,16 @@ def plugin_facts() -> list[dict[str, Any]]:
 def plugin_table(facts: Sequence[dict[str, Any]]) -> Table:
     """Show `plugin_facts`."""
     rows = [
-        (each["plugin"], kind, each[kind]) for each in facts for kind in each if kind != "plugin"
+        (each["plugin"], kind, name, options)
+        for each in facts
+        for kind, named in each.items()
+        if isinstance(named, dict)
+        for name, options in named.items()
     ]
-    return make_table("plug-ins", ["plug-in", "adds", "names"], rows)
+    rows += [
+        (each["plugin"], "cannot be loaded", each["error"], "") for each in facts if "error" in each
+    ]
+    return make_table("plug-ins", ["plug-in", "adds", "name", "options"], rows)
 
 
 def duration(seconds: float) -> str:
@@ -191,10 +208,17 @@ def _transition_facts(folder: RunFolder, key: str) -> dict[str, Any]:
 
 def _additions(title: str, plugins: Plugins, owner: str) -> dict[str, Any]:
     added = {
-        kind: sorted(n for n, entry in plugins.all(kind).items() if entry.plugin == owner)
+        kind: {n: _options(e) for n, e in sorted(plugins.all(kind).items()) if e.plugin == owner}
         for kind in KINDS
     }
     return {"plugin": title, **{kind: names for kind, names in added.items() if names}}
+
+
+def _options(entry: Entry) -> list[str]:
+    """Return what may be set, as `name: type = default`; nothing for what is imported later."""
+    if isinstance(entry.factory, str) or not callable(entry.factory):
+        return []
+    return [str(parameter) for parameter in inspect.signature(entry.factory).parameters.values()]
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import mimetypes
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def index_folders(
 ) -> Manifest:
     """Make a manifest of the videos below `root`, where every folder is a class.
 
-    Classes are the folder names in order, labels count from 0. Every file is decoded once; names
-    that start with a dot are passed over. See `assign_splits` for how the videos are split.
+    Classes are the folder names in order, labels count from 0. Every file is decoded once; those
+    whose name starts with a dot or says another kind, such as `.txt`, are passed over. See
+    `assign_splits` for how the videos are split.
 
     Args:
         root: folder of class folders; a class folder may have folders of its own.
@@ -92,13 +94,21 @@ def _class_files(root: Path) -> dict[Path, str]:
         if folder.name.startswith("."):
             continue
         found = sorted(path for path in folder.rglob("*") if path.is_file())
-        found = [path for path in found if not path.name.startswith(".")]
+        found = [path for path in found if _may_be_video(path)]
         if not found:
             raise ManifestError("the class has no video", where=str(folder))
         files.update(dict.fromkeys(found, folder.name))
     if not files:
         raise ManifestError("there is no folder of videos", where=str(root))
     return files
+
+
+def _may_be_video(path: Path) -> bool:
+    """Return whether a file's name leaves it open that it is a video: no notes, no subtitles."""
+    kind, _ = mimetypes.guess_type(path.name)
+    return not path.name.startswith(".") and (
+        kind is None or kind.startswith("video/") or kind == "image/gif"
+    )
 
 
 def _group_names(root: Path, files: Iterable[Path], groups: Mapping[Path, str] | None) -> list[str]:
@@ -120,8 +130,9 @@ def _probe_all(files: Iterable[Path]) -> dict[Path, VideoInfo]:
         except DecodeError as error:
             broken.append(str(error))
     if broken:
+        more = [f"and {len(broken) - 10} more"] if len(broken) > 10 else []
         raise ManifestError(
-            "\n  ".join([f"{len(broken)} files cannot be decoded:", *broken]),
+            "\n  ".join([f"cannot decode all files ({len(broken)}):", *broken[:10], *more]),
             hint="repair or remove them",
         )
     return infos

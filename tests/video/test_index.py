@@ -68,11 +68,11 @@ def test_an_index_round_trips_through_its_file(folders, tmp_path):
 def test_all_broken_files_are_named_at_once(folders, tmp_path):
     shutil.copytree(folders, tmp_path / "clips")
     (tmp_path / "clips" / "bow" / "empty.mp4").write_bytes(b"")
-    (tmp_path / "clips" / "wave" / "notes.txt").write_text("none")
+    (tmp_path / "clips" / "wave" / "notes.mp4").write_text("none")
     with pytest.raises(ManifestError) as caught:
         index_folders(tmp_path / "clips")
     message = str(caught.value)
-    assert message.startswith("2 files cannot be decoded")
+    assert message.startswith("cannot decode all files (2)")
     assert "empty.mp4: " in message
     assert "notes.txt: " in message
 
@@ -109,3 +109,9 @@ def test_real_clips_split_by_recording():
     assert len(manifest.classes) == 6
     assert min(counts[name, "train"] for name in manifest.classes) >= 5
     assert len({(video.group, video.split) for video in manifest.videos}) == 10
+
+
+def test_files_that_are_named_as_no_videos_are_passed_over(folders, tmp_path):
+    shutil.copytree(folders, tmp_path / "clips")
+    (tmp_path / "clips" / "wave" / "notes.txt").write_text("none")
+    assert index_folders(tmp_path / "clips").videos == index_folders(folders).videos
