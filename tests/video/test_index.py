@@ -74,7 +74,7 @@ def test_all_broken_files_are_named_at_once(folders, tmp_path):
     message = str(caught.value)
     assert message.startswith("cannot decode all files (2)")
     assert "empty.mp4: " in message
-    assert "notes.txt: " in message
+    assert "notes.mp4: " in message
 
 
 def test_folders_that_cannot_be_indexed_are_refused(folders, tmp_path):
