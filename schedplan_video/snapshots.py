@@ -117,9 +117,7 @@ def _load(file: Path) -> dict[str, Any]:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         # torch's own text is long, and advises to load the file unsafely.
-        raise UsageError(
-            "the file is damaged, or holds more than weights", where=str(file)
-        ) from None
+        raise UsageError("cannot be read: damaged, or more than weights", where=str(file)) from None
     except (OSError, RuntimeError, EOFError, LookupError, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise UsageError(f"cannot be read: {reason}", where=str(file)) from None
