@@ -26,6 +26,7 @@ log = logging.getLogger("schedplan")
 
 CONSOLE = Console(stderr=True)
 
+_NUMBERS = 36  # columns that counts and times take, at most
 _FOR_EVER = 1e9  # seconds; transitions may be hours apart, and all tell how fast it goes
 
 
@@ -101,7 +102,9 @@ class Display:
         record = event.record
         text = f"epoch {record.epoch} {self._metric} {record.score:.4g}"
         log.debug("%s: %s (%s)", event.key, text, event.verdict.reason)
-        self._progress.update(self._task, epoch=f"{text}, {event.key}")
+        # Numbers are never cropped for it: a narrow terminal shows less of the transition's name.
+        shown = f"{text}, {event.key}"[: max(CONSOLE.width - _NUMBERS, 0)]
+        self._progress.update(self._task, epoch=shown)
 
     def _transition(self, event: TransitionEvent) -> None:
         if event.outcome is None:
