@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,14 @@ def test_ctrl_c_ends_soon_says_how_to_resume_and_the_plan_is_the_same(folder):
     (folder / "slow.py").write_text(SLOW_TRAINER)
     use = ["--set", "trainer={use: 'slow:Slow', noise: 0.02}"]
     command = [*SCHEDPLAN, "run", "config.yaml", "--out", "cut", *use]
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell lets what it starts in the background ignore interrupts; this one must not.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     while not list(folder.glob("cut/transitions/*/result.json")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
