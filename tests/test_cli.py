@@ -150,6 +150,48 @@ def test_a_failed_search_tells_why_and_exits_with_1(folder):
     assert "error.txt" in result.stderr
 
 
+FLAKY = """\
+from pathlib import Path
+from schedplan import SimulatedTrainer
+
+class Flaky(SimulatedTrainer):
+    def begin(self, params, start, seed):
+        if params["sampling"] == "uniform" and Path("broken").exists():
+            raise RuntimeError("out of memory")
+        super().begin(params, start, seed)
+"""
+
+
+def test_what_failed_is_told_at_the_end_and_trained_again_on_request(folder):
+    (folder / "flaky.py").write_text(FLAKY)
+    (folder / "broken").touch()
+    use = ["--set", "trainer={use: 'flaky:Flaky'}", "-f", "json"]
+    half = schedplan("run", "config.yaml", *use, cwd=folder)
+    assert "2 transitions failed and 16 could not start" in half.stderr
+    assert "out of memory" in schedplan("status", "runs/demo", cwd=folder).stdout
+    (folder / "broken").unlink()
+    assert schedplan("run", "config.yaml", *use, cwd=folder).stdout == half.stdout
+    mended = schedplan("run", "config.yaml", *use, "--retry-failed", cwd=folder)
+    whole = schedplan("run", "config.yaml", *use, "--out", "whole", cwd=folder)
+    assert mended.stdout == whole.stdout
+    assert "could not start" not in mended.stderr
+
+
+def test_what_a_trainer_prints_does_not_mix_with_data(folder):
+    (folder / "chatty.py").write_text(SLOW_TRAINER.replace("time.sleep(0.05)", "print('hello')"))
+    use = ["--set", "trainer={use: 'chatty:Slow'}", "-f", "json"]
+    result = schedplan("run", "config.yaml", *use, cwd=folder)
+    assert json.loads(result.stdout)["stages"]
+    assert "hello" in result.stderr
+
+
+def test_a_bad_graph_leaves_no_folder_behind(folder):
+    override = "final={clip_length: 16, learning_rate: 0.04}"
+    bad = ["--set", override, "--set", "start={clip_length: 128}"]
+    schedplan("run", "config.yaml", *bad, cwd=folder, code=2)
+    assert not (folder / "runs").exists()
+
+
 def test_an_unstated_metric_that_is_not_reported_is_found_at_the_first_epoch(folder):
     (folder / "shy.py").write_text(
         "from schedplan import SimulatedTrainer\nclass Shy(SimulatedTrainer):\n    metrics = None\n"

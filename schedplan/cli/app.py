@@ -94,6 +94,7 @@ def run(
 ) -> None:
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
     setup = load_config(config, plugin or (), set_ or ())
+    setup.problem  # noqa: B018 - what is wrong with it is told before a folder is made
     folder = RunFolder(out or Path("runs") / setup.config.name)
     folder.configure(setup.facts())
     if folder.plan_file.exists() and not retry_failed:
@@ -140,6 +141,8 @@ def _warn_of_unreached(setup: Setup) -> None:
 def _search(setup: Setup, folder: RunFolder, retry_failed: bool) -> None:
     problem = setup.problem
     setup.make_trainer()
+    if retry_failed:  # an interrupted retry must not look like a finished run
+        folder.plan_file.unlink(missing_ok=True)
     ended = len(list(folder.path.glob("transitions/*/result.json")))
     if ended:
         log.info("resuming: %d of %d transitions have ended", ended, problem.graph.transitions)
