@@ -9,7 +9,22 @@ from pathlib import Path
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from schedplan import Axis, Link, SimulatedTrainer, Space, StateGraph, build_graph
+from schedplan import (
+    Axis,
+    Fixed,
+    Forbid,
+    Forward,
+    Link,
+    MaxStep,
+    OneAxis,
+    OneStep,
+    Rule,
+    SimulatedTrainer,
+    Space,
+    StateGraph,
+    Where,
+    build_graph,
+)
 from schedplan.errors import GraphError
 from schedplan.graph import any_onward, basic, default_final, default_start, extended
 
@@ -44,6 +59,26 @@ class Drawn:
 
 
 @st.composite
+def further_rules(draw: st.DrawFn, space: Space, rule: Rule, fixed: tuple[str, ...]) -> Rule:
+    """Combine `rule` with another one, or with none."""
+    axis = draw(st.sampled_from(space.axes))
+    value = draw(st.sampled_from(axis.values))
+    return draw(
+        st.sampled_from(
+            [
+                rule,
+                rule & MaxStep(1),
+                rule & OneAxis(),
+                rule & ~OneAxis(),
+                (rule | Forward(axis.name) & OneStep()) & Fixed(fixed),
+                rule & Forbid(source={axis.name: value}),
+                rule & Where(lambda a, b: sum(b) <= sum(a) + 1),
+            ]
+        )
+    )
+
+
+@st.composite
 def graphs(draw: st.DrawFn, max_transitions: int = 30) -> Drawn:
     space = draw(spaces())
     names = [axis.name for axis in space.axes]
@@ -51,12 +86,14 @@ def graphs(draw: st.DrawFn, max_transitions: int = 30) -> Drawn:
     free = [name for name in names if name not in fixed]
     reversible = (draw(st.sampled_from(free)),) if free and draw(st.booleans()) else ()
     rule = PRESETS[draw(st.sampled_from(sorted(PRESETS)))](fixed, reversible)
-    starts = space.select(default_start(space, fixed, reversible))
-    finals = space.select(default_final(space, fixed))
+    rule = draw(further_rules(space, rule, fixed))
+    some = st.lists(st.sampled_from(list(space.states())), min_size=1, max_size=3, unique=True)
+    starts = draw(st.just(space.select(default_start(space, fixed, reversible))) | some)
+    finals = draw(st.just(space.select(default_final(space, fixed))) | some)
     try:
         graph = build_graph(space, rule, starts, finals)
     except GraphError as error:
-        assume("cycle" not in error.what)
+        assume("cycle" not in error.what and "can be reached" not in error.what)
         raise
     assume(graph.transitions <= max_transitions)
     return Drawn(graph, fixed, reversible)
