@@ -68,12 +68,15 @@ def measure(transitions: int) -> None:
     if transitions <= 20_000:
         with tempfile.TemporaryDirectory() as folder:
             alone = trainer_alone(graph.transitions, Path(folder))
-        begun = time.perf_counter()
-        solve(Problem(graph, InstantTrainer, "score", estimator=FixedEpochs(1)))
-        planned = time.perf_counter() - begun
-        added = (planned - alone) / graph.transitions
-        line += f"; planning adds {added * 1e3:.2f} ms a transition"
-        line += f" ({planned / alone:.1f}x the bare loop)"
+        for name in ("nothing kept", "with a run folder"):
+            with tempfile.TemporaryDirectory() as folder:
+                kept = Path(folder) / "run" if name == "with a run folder" else None
+                begun = time.perf_counter()
+                solve(Problem(graph, InstantTrainer, "score", estimator=FixedEpochs(1)), kept)
+                planned = time.perf_counter() - begun
+            added = (planned - alone) / graph.transitions
+            line += f"; {name}: planning adds {added * 1e3:.2f} ms a transition"
+            line += f" ({planned / alone:.1f}x the bare loop)"
     print(line, flush=True)
 
 
