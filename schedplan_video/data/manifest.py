@@ -8,7 +8,7 @@ missing final newline are accepted.
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
 from schedplan.errors import UsageError, did_you_mean
+from schedplan.journal import write_text
 
 from .splits import SPLITS
 
@@ -164,15 +165,14 @@ def write_manifest(manifest: Manifest, file: str | Path) -> None:
     stay relative to `manifest.folder`, which `read_manifest` must then be told.
     """
     file = Path(file).absolute()
-    partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
     base = file.parent if lies_above(file, manifest.folder) else manifest.folder.absolute()
-    with partial.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for video in manifest.videos:
-            path = manifest.path(video).relative_to(base).as_posix()
-            writer.writerow((path, *astuple(video)[1:]))
-    partial.replace(file)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for video in manifest.videos:
+        path = manifest.path(video).relative_to(base).as_posix()
+        writer.writerow((path, *astuple(video)[1:]))
+    write_text(file, text.getvalue())
 
 
 def lies_above(file: Path, folder: Path) -> bool:
