@@ -13,7 +13,8 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from schedplan.errors import TrainerError
+from schedplan.errors import EstimatorError, TrainerError
+from schedplan.knees import Scale
 from schedplan.space import Params
 
 Metrics: TypeAlias = Mapping[str, float]
@@ -27,7 +28,10 @@ class Trainer(Protocol):
     A trainer may also have an attribute `metrics: tuple[str, ...]`, the keys of what `evaluate`
     returns, so that a misspelt metric is refused before anything is trained, and a method
     `check(params)` that raises `UsageError` for settings it cannot train under; it is called for
-    every state before the search.
+    every state before the search. An attribute `scales: Scales`
+    states, per metric, the score of guessing and the best one there is, such as
+    `{"top1": (1 / classes, 1.0), "loss": (math.log(classes), 0.0)}`. By it the knee tells a
+    training that has learned nothing yet from one that has ended.
 
     Any exception raised by a verb marks the transition as failed, with the exception as reason.
     """
@@ -54,6 +58,25 @@ class Trainer(Protocol):
         """Continue inside the transition begun last, as it was when `folder` was saved."""
 
 
+def scale_of(trainer: Trainer, metric: str) -> Scale | None:
+    """Return what the trainer states about the scores of `metric`, None if it states nothing.
+
+    Raises:
+        TrainerError: what it states is no scale.
+    """
+    stated = (getattr(trainer, "scales", None) or {}).get(metric)
+    if stated is None or isinstance(stated, Scale):
+        return stated
+    try:
+        chance, perfect = stated
+        return Scale(chance, perfect)
+    except (TypeError, ValueError, EstimatorError) as error:
+        raise TrainerError(
+            f"the trainer's scale of {metric!r} is {stated!r:.60}",
+            allowed="(the score of guessing, the best score there is)",
+        ) from error
+
+
 TrainerFactory: TypeAlias = Callable[[], Trainer]
 """Makes a trainer; picklable, so that it can be called in another process."""
 
@@ -69,6 +92,10 @@ def derive_seed(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
+Scales: TypeAlias = Mapping[str, Scale | tuple[float, float]]
+"""Per metric, the score of guessing and the best one there is."""
+
+
 class FunctionTrainer:
     """A trainer from five plain functions, for models without optimiser state worth keeping.
 
@@ -79,6 +106,8 @@ class FunctionTrainer:
         evaluate: model -> metrics on validation data.
         save: (model, folder) writes what the model has learned.
         load: (model, folder) puts what `save` wrote into a model that `build` has made.
+        metrics: the keys of what `evaluate` returns, if known, see `Trainer`.
+        scales: what the scores of a metric mean, if known, see `Trainer`.
 
     Example:
         A "model" that learns to count:
@@ -105,9 +134,13 @@ class FunctionTrainer:
         evaluate: Callable[[Any], Metrics],
         save: Callable[[Any, Path], object],
         load: Callable[[Any, Path], object],
+        *,
+        metrics: tuple[str, ...] | None = None,
+        scales: Scales | None = None,
     ) -> None:
         self._build, self._train, self._evaluate = build, train, evaluate
         self._save, self._load = save, load
+        self.metrics, self.scales = metrics, scales
 
     def begin(self, params: Params, start: Path | None, seed: int) -> None:
         self._seed, self._epoch = seed, 0
@@ -144,6 +177,8 @@ class GeneratorTrainer:
             as handed over, then once after every epoch, for ever. `start` is a saved folder whose
             model goes on with a fresh optimiser, or None; `resume` is a folder saved inside this
             very transition, to be continued with optimiser and random state, or None.
+        metrics: the keys of what it yields first, if known, see `Trainer`.
+        scales: what the scores of a metric mean, if known, see `Trainer`.
 
     Example:
         >>> def count(params, start, seed, resume):
@@ -160,8 +195,15 @@ class GeneratorTrainer:
         {'total': 2}
     """
 
-    def __init__(self, function: Callable[[Params, Path | None, int, Path | None], Training]):
+    def __init__(
+        self,
+        function: Callable[[Params, Path | None, int, Path | None], Training],
+        *,
+        metrics: tuple[str, ...] | None = None,
+        scales: Scales | None = None,
+    ) -> None:
         self._function = function
+        self.metrics, self.scales = metrics, scales
 
     def begin(self, params: Params, start: Path | None, seed: int) -> None:
         self._begun = (params, start, seed)
@@ -194,9 +236,12 @@ class GeneratorTrainer:
             ) from None
 
 
-class PerThread:
+class Seat:
     """A factory that makes one trainer per thread and hands it out again, transition after
     transition, so that data and devices are set up once. A pickled copy starts afresh.
+
+    Attributes:
+        held: whatever the present thread's trainer is in the middle of; None at first.
     """
 
     def __init__(self, factory: TrainerFactory) -> None:
@@ -209,5 +254,13 @@ class PerThread:
         trainer: Trainer = self._local.trainer
         return trainer
 
-    def __reduce__(self) -> tuple[type[PerThread], tuple[TrainerFactory]]:
-        return PerThread, (self._factory,)
+    @property
+    def held(self) -> Any:
+        return getattr(self._local, "held", None)
+
+    @held.setter
+    def held(self, value: Any) -> None:
+        self._local.held = value
+
+    def __reduce__(self) -> tuple[type[Seat], tuple[TrainerFactory]]:
+        return Seat, (self._factory,)

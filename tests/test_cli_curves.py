@@ -1,0 +1,104 @@
+"""`schedplan curves`, as a user would run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schedplan.curves import FAMILIES, goodness_of_fit
+
+RNG = np.random.default_rng(0)
+CURVES = [
+    1 - np.exp(-rate * np.arange(n)) + 0.01 * RNG.standard_normal(n)
+    for rate, n in ((0.1, 40), (0.3, 25), (1.0, 12))
+]
+CONFIG = """\
+name: short
+metric: top1
+axes: {rate: [0.1, 0.01]}
+knee: {estimator: fixed, epochs: 9}
+trainer: {use: simulated, noise: 0.01}
+"""
+
+
+def schedplan(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "schedplan", *arguments]
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def write_all(folder: Path, curves: list[np.ndarray]) -> list[str]:
+    """Write the curves in every form that can be read; return the files' names."""
+    lists = [curve.tolist() for curve in curves]
+    (folder / "a.json").write_text(json.dumps({str(i): each for i, each in enumerate(lists)}))
+    (folder / "b.jsonl").write_text("\n".join(map(json.dumps, lists)))
+    longest = max(map(len, lists))
+    padded = np.array([each + [np.nan] * (longest - len(each)) for each in lists])
+    cells = [["" if np.isnan(score) else repr(float(score)) for score in row] for row in padded.T]
+    rows = "\n".join(map(",".join, cells))
+    (folder / "c.csv").write_text(f"one,two,three\n{rows}\n")
+    offsets = np.cumsum([0, *map(len, lists)])
+    np.savez(folder / "d.npz", val=np.concatenate(curves), other=np.zeros(3), offsets=offsets)
+    np.savez(folder / "e.npz", padded)
+    return ["a.json", "b.jsonl", "c.csv", "d.npz", "e.npz"]
+
+
+def test_files_of_every_kind_give_the_means_over_their_curves(tmp_path):
+    expected = goodness_of_fit(CURVES)
+    for name in write_all(tmp_path, CURVES):
+        facts = json.loads(schedplan("curves", name, "-f", "json", cwd=tmp_path).stdout)
+        assert (facts["curves"], facts["used"]) == (3, 3), name
+        for each, wanted in zip(facts["families"], expected, strict=True):
+            assert each["family"] == wanted.family
+            assert each["rmse"] == pytest.approx(wanted.rmse, rel=1e-6)
+            assert each["r2"] == pytest.approx(wanted.r2, rel=1e-6)
+    table = schedplan("curves", "c.csv", cwd=tmp_path).stdout
+    for family in FAMILIES:
+        assert family.name in table
+    assert "means over 3 of 3 curves" in table
+
+
+def test_losses_are_negated(tmp_path):
+    write_all(tmp_path, [-curve for curve in CURVES])
+    arguments = ["curves", "a.json", "--lower-is-better", "-f", "json"]
+    facts = json.loads(schedplan(*arguments, cwd=tmp_path).stdout)
+    assert facts["families"][2]["rmse"] == pytest.approx(goodness_of_fit(CURVES)[2].rmse)
+
+
+def test_a_run_folder_gives_the_curves_of_its_transitions(tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    schedplan("run", "config.yaml", "-q", cwd=tmp_path)
+    facts = json.loads(schedplan("curves", "runs/short", "-f", "json", cwd=tmp_path).stdout)
+    assert facts["curves"] == facts["used"] == 2
+    assert all(0 <= each["rmse"] < 0.1 for each in facts["families"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrases"),
+    [
+        (["none.npz"], ["none.npz"]),
+        (["empty"], ["empty"]),
+        (["text.txt"], ["cannot read curves from a .txt file", ".npz, .csv, .json, .jsonl"]),
+        (["d.npz", "--key", "vel"], ["no scores called 'vel'", "did you mean 'val'"]),
+        (["bad.json"], ["bad.json: the file holds no curves"]),
+        (["bad.npz"], ["bad.npz: the file holds no curves"]),
+        (["flat.json"], ["flat.json: none of the 1 curves can be fitted", "more than 7"]),
+    ],
+)
+def test_what_cannot_be_read_is_told(tmp_path, arguments, phrases):
+    write_all(tmp_path, CURVES)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("0.5")
+    (tmp_path / "bad.json").write_text("[1, 2")
+    (tmp_path / "bad.npz").write_text("no archive")
+    (tmp_path / "flat.json").write_text(json.dumps([[0.5] * 20]))
+    result = schedplan("curves", *arguments, cwd=tmp_path, code=2)
+    for phrase in phrases:
+        assert phrase in result.stderr
