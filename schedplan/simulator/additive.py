@@ -21,8 +21,9 @@ import networkx as nx
 
 from schedplan.errors import TrainerError
 from schedplan.graph import StateGraph
+from schedplan.simulator.chance import normal, uniform
 from schedplan.space import INITIAL, Params, State
-from schedplan.trainer import Metrics, derive_seed
+from schedplan.trainer import Metrics
 
 HORIZON = 60
 """Every simulated curve peaks before this epoch."""
@@ -69,7 +70,7 @@ class SimulatedTrainer:
         return {}
 
     def evaluate(self) -> Metrics:
-        quality = self._quality() + self._noise * _normal(self._seed, self._epoch)
+        quality = self._quality() + self._noise * normal(self._seed, self._epoch)
         return {**dict.fromkeys(_QUALITY, quality), "loss": 1.0 - quality}
 
     def save(self, folder: Path) -> None:
@@ -101,7 +102,7 @@ class SimulatedCurve:
     def of(cls, problem: int, params: Params) -> SimulatedCurve:
         """Return the curve of training under `params`."""
         text = json.dumps(params, sort_keys=True)
-        gain, pace, bend = (_uniform(problem, part, text) for part in ("gain", "pace", "bend"))
+        gain, pace, bend = (uniform(problem, part, text) for part in ("gain", "pace", "bend"))
         return cls(gain=gain - 0.2, pace=2.0 + 4.0 * pace, bend=1e-4 + 4e-4 * bend)
 
     def at(self, epoch: int) -> float:
@@ -145,14 +146,3 @@ def optimum(graph: StateGraph, problem: int = 0) -> tuple[float, tuple[State, ..
 def _read(snapshot: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads((snapshot / "simulated.json").read_text())
     return facts
-
-
-def _uniform(*parts: object) -> float:
-    """Return a number in (0, 1) that depends on `parts` alone."""
-    return (derive_seed(*parts) + 0.5) / 2**32
-
-
-def _normal(*parts: object) -> float:
-    """Return a standard normal number that depends on `parts` alone (Box-Muller)."""
-    radius = math.sqrt(-2.0 * math.log(_uniform(*parts, "radius")))
-    return radius * math.cos(math.tau * _uniform(*parts, "angle"))
