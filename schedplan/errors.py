@@ -119,6 +119,12 @@ class RunFailedError(SchedplanError):
     """No final state can be reached any more: too many transitions have failed."""
 
 
+class BudgetError(SchedplanError):
+    """The budget has ended before there was a plan; with a larger one the run goes on."""
+
+    exit_code = 3
+
+
 def did_you_mean(name: object, names: Iterable[str]) -> str | None:
     """Return a hint with the nearest of `names`, or None if none is near.
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
 from schedplan.errors import PlanError, RunFailedError
 from schedplan.executors import SerialExecutor
-from schedplan.journal import Outcome, RunFolder, publish_folder, write_text
+from schedplan.journal import Outcome, RunFolder, TransitionFolder, publish_folder, write_text
 from schedplan.knees import FixedEpochs, Mode
-from schedplan.trainer import TrainerFactory
+from schedplan.trainer import TrainerFactory, derive_seed
 from schedplan.transition import Assignment, EpochEvent, TransitionEvent, advance
 
 VERSION = 1
 """The version of the file format."""
+
+Observer: TypeAlias = Callable[[EpochEvent | TransitionEvent], object]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Plan:
         score: the metric expected at the end.
         initial: where the model was made, if no epoch was kept there: a stage of 0 epochs.
         stages: one or more; none only if no training improved on the initial model.
+        complete: whether the search came to its end; if a budget ended it, this is the best so far.
+        confirmed: what training along the plan once more, from scratch and with another seed,
+            has reached, if that was tried.
         provenance: where the plan comes from: configuration, versions, snapshot hash.
 
     Example:
@@ -76,6 +81,8 @@ class Plan:
     score: float
     stages: tuple[Stage, ...]
     initial: Stage | None = None
+    complete: bool = True
+    confirmed: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -169,8 +176,9 @@ def replay(
     trainer: TrainerFactory,
     folder: Path,
     *,
+    seed: int | None = None,
     executor: Executor | None = None,
-    on_event: Callable[[EpochEvent | TransitionEvent], object] = lambda event: None,
+    on_event: Observer = lambda event: None,
     config: Mapping[str, Any] | None = None,
 ) -> tuple[Outcome, ...]:
     """Train along a plan, stage by stage, without a search; return each stage's outcome.
@@ -178,6 +186,15 @@ def replay(
     With the trainer and seeds of the search and a trainer that is deterministic, the result is
     the search's. A replay that was cut off continues in the same folder. The model ends up in
     `folder / "model"`.
+
+    Args:
+        plan: what to train along.
+        trainer: makes trainers.
+        folder: where to write what was trained.
+        seed: gives every stage another seed than the search's.
+        executor: where stages are trained; in this process by default.
+        on_event: called with every event, in this thread.
+        config: plain data to bind `folder` to, besides `seed`; by default the plan.
 
     Raises:
         RunFailedError: if a stage fails; the message says which and why.
@@ -188,27 +205,23 @@ def replay(
     observe = on_event if isinstance(executor, SerialExecutor) else None
     before: Outcome | None = None
     outcomes: list[Outcome] = []
+    facts = config or {"replay": plan.as_dict()}
     with run.hold():
-        run.configure(config or {"replay": plan.as_dict()})
+        run.configure(facts if seed is None else {**facts, "seed": seed})
         for number, stage in enumerate(plan.path, start=1 if plan.initial is None else 0):
-            assignment = Assignment(
-                run=run,
-                key=f"stage-{number:02d}",
-                params=stage.params,
-                start=before.snapshot if before else None,
-                origin=before.identity if before else None,
-                seed=stage.seed,
-                metric=plan.metric,
-                mode=plan.mode,
-                estimator=FixedEpochs(stage.epochs),
-                trainer=trainer,
-            )
-            known = run.transition(assignment.key).outcome()
+            training = run.transition(f"stage-{number:02d}")
+            known = training.outcome()
             if known and known.status == "failed":
-                run.transition(assignment.key).discard()
-            on_event(TransitionEvent(assignment.key, stage.params))
-            outcome = executor.submit(advance, assignment, observe).result()
-            on_event(TransitionEvent(assignment.key, stage.params, outcome, known == outcome))
+                training.discard()
+                known = None
+            on_event(TransitionEvent(training.key, stage.params))
+            outcome = known
+            if outcome is None:
+                drawn = stage.seed if seed is None else derive_seed(seed, training.key)
+                seeded = replace(stage, seed=drawn)
+                assignment = _assignment(plan, seeded, trainer, run, training, before)
+                outcome = executor.submit(advance, assignment, observe).result()
+            on_event(TransitionEvent(training.key, stage.params, outcome, known is not None))
             if outcome.status != "done" or outcome.snapshot is None:
                 raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
             before = outcome
@@ -217,6 +230,77 @@ def replay(
         if before is not None and before.snapshot is not None:
             publish_model(run, before.snapshot)
     return tuple(outcomes)
+
+
+def _assignment(
+    plan: Plan,
+    stage: Stage,
+    trainer: TrainerFactory,
+    run: RunFolder,
+    training: TransitionFolder,
+    before: Outcome | None,
+) -> Assignment:
+    """Return all that is needed to train `stage` from the model of the stage before it."""
+    origin = before.identity if before else None
+    return Assignment(
+        run=run,
+        key=training.key,
+        attempt=training.begin_attempt(origin),
+        params=stage.params,
+        start=before.snapshot if before else None,
+        origin=origin,
+        seed=stage.seed,
+        metric=plan.metric,
+        mode=plan.mode,
+        estimator=FixedEpochs(stage.epochs),
+        trainer=trainer,
+    )
+
+
+def confirm(
+    plan: Plan,
+    trainer: TrainerFactory,
+    folder: Path,
+    *,
+    executor: Executor | None = None,
+    on_event: Observer = lambda event: None,
+    config: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Train along `plan` once more, from scratch; return it with the score reached, `confirmed`.
+
+    The score of a plan is optimistic: it is the best of many, judged by the very curves that it was
+    chosen by. This one is of a training that nothing was chosen by, with a seed derived from the
+    plan's. A plan that is confirmed already is returned as it is.
+
+    Args:
+        plan: what to train along.
+        trainer: makes trainers.
+        folder: where to write what was trained; if that was cut off, it is gone on with.
+        executor, on_event, config: see `replay`.
+
+    Raises:
+        PlanError: if the plan has no stages.
+        RunFailedError: if a stage fails; the message says which and why.
+        RunFolderError: if the folder belongs to something else.
+
+    Example:
+        >>> import tempfile
+        >>> from schedplan import SimulatedTrainer
+        >>> stage = Stage("0.1", {"rate": 0.1}, epochs=3, score=0.9, observed=0.8, seed=1)
+        >>> plan = Plan("demo", metric="quality", mode="max", score=0.9, stages=(stage,))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     round(confirm(plan, SimulatedTrainer, Path(folder)).confirmed, 3)
+        0.365
+    """
+    if plan.confirmed is not None:
+        return plan
+    if not plan.stages:
+        raise PlanError("the plan has no stages to train along")
+    seed = derive_seed(plan.provenance.get("seed", 0), "confirm")
+    outcomes = replay(
+        plan, trainer, folder, seed=seed, executor=executor, on_event=on_event, config=config
+    )
+    return replace(plan, confirmed=outcomes[-1].scores[-1])
 
 
 def publish_model(run: RunFolder, snapshot: str) -> None:

@@ -1,7 +1,8 @@
 """One transition: the epoch loop that every search, replay and retry runs through.
 
-Train an epoch, evaluate, save a snapshot, write it down, ask the knee estimator. A transition that
-was cut off goes on from its last snapshot; one that has ended is never trained again.
+Train an epoch, evaluate, save a snapshot, write it down, ask the knee estimator. Training goes in
+slices: it starts from the transition's last snapshot and ends with one. So pausing a rival, retry
+and resume are one operation, and a transition that has ended is never trained again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from schedplan.errors import (
@@ -23,24 +25,26 @@ from schedplan.errors import (
     did_you_mean,
 )
 from schedplan.journal import (
-    Attempt,
     EpochRecord,
     Outcome,
     RunFolder,
     Status,
 )
-from schedplan.knees import KneeEstimator, Mode, Verdict
+from schedplan.knees import KneeEstimator, Mode, Scale, Verdict
 from schedplan.space import Params
-from schedplan.trainer import Metrics, Trainer, TrainerFactory
+from schedplan.trainer import Metrics, Seat, Trainer, TrainerFactory, scale_of
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that is needed to train a transition, wherever that is; picklable.
+    """All that is needed to train a slice of a transition, wherever that is; picklable.
 
     Attributes:
         run: the run folder.
-        key: the transition's name in it.
+        key: the training's name in it.
+        attempt: the number of the attempt, from `TransitionFolder.begin_attempt`.
+        trained: the last epoch that the driver knows of; -1 for none.
+        until: the epoch to pause after, if the estimator does not stop before; None: never.
         params: the target state's hyperparameters.
         start: the snapshot to begin from, relative to `run`; None for a new model.
         origin: the identity of the outcome that `start` comes from; None for a new model.
@@ -53,6 +57,7 @@ class Assignment:
 
     run: RunFolder
     key: str
+    attempt: int
     params: Params
     start: str | None
     origin: str | None
@@ -61,6 +66,8 @@ class Assignment:
     mode: Mode
     estimator: KneeEstimator
     trainer: TrainerFactory
+    trained: int = -1
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,8 @@ class EpochEvent:
 
 @dataclass(frozen=True)
 class TransitionEvent:
-    """A transition has started (`outcome` is None) or ended; `known` if a past run trained it."""
+    """A transition has started (`outcome` is None), has ended, or was pruned; `known` if a past
+    run trained it."""
 
     key: str
     params: Mapping[str, Any]
@@ -86,7 +94,7 @@ Observer: TypeAlias = Callable[[EpochEvent], object]
 
 
 def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
-    """Train a transition to its end and publish how it ended.
+    """Train a slice of a transition; publish how the transition ended, if it has.
 
     A trainer that raises, or reports a metric that is not finite, ends the transition as `failed`.
 
@@ -95,12 +103,15 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
             that the trainer does not report, or a value that is no number.
         OSError: the run folder cannot be written, or the disk is full; nothing is lost.
     """
+    seat = assignment.trainer if isinstance(assignment.trainer, Seat) else None
+    loop = seat.held if seat else None
+    if not (isinstance(loop, _EpochLoop) and loop.goes_on_with(assignment)):
+        loop = _EpochLoop(assignment)
+    if seat:
+        seat.held = None  # what an exception leaves behind is not gone on with
     folder = assignment.run.transition(assignment.key)
-    if known := folder.outcome():
-        return known
-    loop = _EpochLoop(assignment, folder.begin_attempt(), observe or _ignore)
     try:
-        outcome = loop.run()
+        outcome = loop.run(assignment.until, observe or _ignore)
     except UsageError:
         raise
     except _NotTheTrainers as wrapped:
@@ -108,6 +119,10 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
     except (Exception, SystemExit) as error:
         folder.write_error("".join(traceback.format_exception(error)))
         outcome = loop.failed(_describe(error))
+    if outcome.status == "paused":
+        if seat:
+            seat.held = loop
+        return outcome
     folder.publish(outcome)
     loop.drop_all_but(outcome)
     return outcome
@@ -135,20 +150,43 @@ def _not_the_trainers(*kinds: type[Exception]) -> Iterator[None]:
         raise _NotTheTrainers(error) from error
 
 
-@dataclass(frozen=True)
 class _EpochLoop:
-    assignment: Assignment
-    attempt: Attempt
-    observe: Observer
+    """An attempt under way, which the next slice may go on with where it stands."""
 
-    def run(self) -> Outcome:
-        trainer = self._begin()
-        while not (verdict := self._judge()).stop:
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        folder = assignment.run.transition(assignment.key)
+        self.attempt = folder.attempt(assignment.attempt)
+        self._trainer: Trainer | None = None
+        self._verdict: Verdict | None = None
+        self._observe: Observer = _ignore
+
+    def goes_on_with(self, assignment: Assignment) -> bool:
+        """Return whether `assignment` is the next slice of this attempt.
+
+        Another worker may have trained the slices between, and only the driver knows.
+        """
+        same = replace(assignment, trained=-1, until=None) == replace(
+            self.assignment, trained=-1, until=None
+        )
+        return same and len(self.attempt.records) - 1 == assignment.trained
+
+    def run(self, until: int | None, observe: Observer) -> Outcome:
+        """Train up to epoch `until`, or until the estimator says stop."""
+        self._observe = observe
+        if not self.attempt.records:
+            self._trainer = self._begin()
+        verdict = self._verdict or self._judge()
+        while not verdict.stop and (until is None or len(self.attempt.records) <= until):
+            self._trainer = self._trainer or self._begin()
             since = time.monotonic()
-            self._record(trainer, trainer.train_epoch(), since)
-        return self._done(verdict)
+            self._record(self._trainer, self._trainer.train_epoch(), since)
+            verdict = self._judge()
+        self._verdict = verdict
+        return self._done(verdict) if verdict.stop else self._paused(verdict)
 
     def failed(self, reason: str) -> Outcome:
+        """Return how the transition ended, the trainer having raised."""
         return self._outcome("failed", reason, epoch=0, score=None, snapshot=None)
 
     def _begin(self) -> Trainer:
@@ -156,9 +194,9 @@ class _EpochLoop:
         a, records = self.assignment, self.attempt.records
         trainer = a.trainer()
         trainer.begin(a.params, a.run.path / a.start if a.start is not None else None, a.seed)
-        if records:
+        if records and records[-1].epoch in self.attempt.snapshots:
             trainer.restore(self.attempt.snapshot(records[-1].epoch))
-        else:
+        elif not records:
             self._record(trainer, training={}, since=time.monotonic())
         return trainer
 
@@ -193,13 +231,17 @@ class _EpochLoop:
 
     def _judge(self) -> Verdict:
         """Ask the estimator; keep the snapshots that it may still choose, and the last one."""
-        verdict = self.assignment.estimator(self._scores(), self.assignment.mode)
+        verdict = self.assignment.estimator(self._scores(), self.assignment.mode, self._scale)
         oldest = verdict.epoch - self.assignment.estimator.lookback
         last = self.attempt.records[-1]
         self.attempt.drop_snapshots(keep=lambda epoch: epoch >= oldest or epoch == last.epoch)
         with _not_the_trainers(Exception):
-            self.observe(EpochEvent(self.assignment.key, last, verdict))
+            self._observe(EpochEvent(self.assignment.key, last, verdict))
         return verdict
+
+    @cached_property
+    def _scale(self) -> Scale | None:
+        return scale_of(self._trainer or self.assignment.trainer(), self.assignment.metric)
 
     def _scores(self) -> tuple[float, ...]:
         return tuple(record.score for record in self.attempt.records)
@@ -216,6 +258,10 @@ class _EpochLoop:
         own = self.attempt.snapshot(epoch).relative_to(self.assignment.run.path).as_posix()
         snapshot = self.assignment.start if inherited and epoch == 0 else own
         return self._outcome("done", reason, epoch, score, snapshot)
+
+    def _paused(self, verdict: Verdict) -> Outcome:
+        score = None if math.isnan(verdict.score) else verdict.score
+        return self._outcome("paused", verdict.reason, verdict.epoch, score, snapshot=None)
 
     def drop_all_but(self, outcome: Outcome) -> None:
         """Remove every snapshot but the one handed on, now that the outcome is known."""

@@ -15,7 +15,17 @@ ROOT = Path(schedplan.__file__).parent
 
 ORDER = [
     *("errors", "space", "rules", "graph", "curves", "knees", "trainer", "journal", "transition"),
-    *("executors", "plan", "frontier", "solver", "baselines", "simulator", "report", "adapters"),
+    *(
+        "executors",
+        "plan",
+        "frontier",
+        "pruning",
+        "solver",
+        "baselines",
+        "simulator",
+        "report",
+        "adapters",
+    ),
     *("hookspecs", "plugins", "config", "cli", "testing", "__main__"),
 ]
 """A room imports only rooms before it."""

@@ -49,10 +49,14 @@ def test_a_damaged_result_is_named(tmp_path, text):
         transition.outcome()
 
 
+def opened(transition):
+    return transition.attempt(transition.begin_attempt(origin=None))
+
+
 def begin(run: Path, epochs: int):
     """Record `epochs` epochs with snapshots, as an interrupted process leaves them."""
     transition = RunFolder(run).transition("key")
-    attempt = transition.begin_attempt()
+    attempt = opened(transition)
     for epoch in range(epochs):
         attempt.save(epoch, lambda to: (to / "model").write_text("m"))
         attempt.append(record(epoch))
@@ -62,7 +66,7 @@ def begin(run: Path, epochs: int):
 def test_the_next_attempt_takes_over_all_epochs(tmp_path):
     begin(tmp_path, 4)
     transition = RunFolder(tmp_path).transition("key")
-    attempt = transition.begin_attempt()
+    attempt = opened(transition)
     assert attempt.records == [record(epoch) for epoch in range(4)]
     attempt.append(record(4))
     assert [each.epoch for each in transition.records()] == [0, 1, 2, 3, 4]
@@ -79,7 +83,7 @@ def test_a_journal_torn_at_any_byte_is_read_up_to_the_tear(tmp_path_factory, dat
     file.write_bytes(whole[:cut])
     complete = sum(cut >= end for end in _line_ends(whole))
     assert [each.epoch for each in transition.records()] == list(range(complete))
-    assert len(transition.begin_attempt().records) in (0, complete)
+    assert len(opened(transition).records) in (0, complete)
 
 
 def _line_ends(content: bytes) -> list[int]:
@@ -90,10 +94,10 @@ def _line_ends(content: bytes) -> list[int]:
 def test_epochs_without_a_snapshot_are_trained_again(tmp_path):
     transition = RunFolder(tmp_path).transition("key")
     begin(tmp_path, 4).drop_snapshots(keep=lambda epoch: epoch <= 2)
-    attempt = transition.begin_attempt()
+    attempt = opened(transition)
     assert [each.epoch for each in attempt.records] == [0, 1, 2]
     attempt.drop_snapshots(keep=lambda epoch: False)
-    assert transition.begin_attempt().records == []
+    assert opened(transition).records == []
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,7 @@ def test_a_torn_journal_whose_earlier_snapshots_are_gone_starts_anew(tmp_path):
     begin(tmp_path, 4).drop_snapshots(keep=lambda epoch: epoch == 3)
     file = tmp_path / "transitions" / "key" / "1" / "epochs.jsonl"
     file.write_text(file.read_text()[:-9])
-    assert RunFolder(tmp_path).transition("key").begin_attempt().records == []
+    assert opened(RunFolder(tmp_path).transition("key")).records == []
     assert list((tmp_path / "snapshots").iterdir()) == [], "the snapshot without a record is gone"
 
 
@@ -119,7 +123,7 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     begin(tmp_path, 3)
     (tmp_path / "snapshots" / ".key.0003.4711").mkdir()
     (tmp_path / "transitions" / "key" / "2").mkdir()
-    attempt = RunFolder(tmp_path).transition("key").begin_attempt()
+    attempt = opened(RunFolder(tmp_path).transition("key"))
     assert len(attempt.records) == 3
     assert not (tmp_path / "snapshots" / ".key.0003.4711").exists()
 

@@ -32,11 +32,14 @@ from schedplan import (
 from schedplan.errors import MetricError, RunFailedError, RunFolderError, TrainerError
 from schedplan.graph import basic, extended
 from schedplan.journal import RunFolder, transition_key
+from schedplan.pruning import NONE, SAFE
 from schedplan.simulator import HORIZON, optimum
-from schedplan.solver import Event, PlanEvent, RunEvent
+from schedplan.solver import Event, PlanEvent, RunEvent, SearchOptions
 from schedplan.transition import TransitionEvent
 
 ESTIMATOR = AtMost(HORIZON, CurveFit(delay=4))
+
+EXHAUSTIVE = SearchOptions(pruning=NONE)
 
 few = settings(max_examples=20)
 
@@ -67,7 +70,7 @@ def by_label(graph, label):
 def test_without_noise_the_plan_is_the_best_of_all_paths(drawn: Drawn, problem, mode):
     metric = "top1" if mode == "max" else "loss"
     trainer = partial(SimulatedTrainer, problem=problem)
-    plan = solve(Problem(drawn.graph, trainer, metric, mode, ESTIMATOR))
+    plan = solve(Problem(drawn.graph, trainer, metric, mode, ESTIMATOR), options=EXHAUSTIVE)
     quality, path = optimum(drawn.graph, problem)
     best = quality if mode == "max" else 1 - quality
     assert plan.score == pytest.approx(best, abs=1e-5)
@@ -116,28 +119,31 @@ class Interrupter:
         self.after, self.trained = after, []
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, TransitionEvent) and event.outcome and not event.known:
+        if not isinstance(event, TransitionEvent) or event.known or event.outcome is None:
+            return
+        if event.outcome.status == "done":
             self.trained.append(event.key)
             if len(self.trained) == self.after:
                 raise KeyboardInterrupt
 
 
 @few
-@given(drawn=graphs(max_transitions=15), data=st.data())
-def test_cut_off_after_any_transition_and_resumed_the_plan_is_the_same(drawn, data):
+@given(drawn=graphs(max_transitions=15), pruning=st.sampled_from([NONE, SAFE]), data=st.data())
+def test_cut_off_after_any_transition_and_resumed_the_plan_is_the_same(drawn, pruning, data):
+    options = SearchOptions(pruning=pruning)
     problem = Problem(
         drawn.graph, partial(SimulatedTrainer, noise=0.05), "top1", estimator=Patience(2)
     )
-    expected = solve(problem)
-    cut = data.draw(st.integers(1, drawn.graph.transitions), label="cut off after")
+    whole = Interrupter()
+    expected = solve(problem, options=options, on_event=whole)
+    cut = data.draw(st.integers(1, len(whole.trained)), label="cut off after")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
         first, second = Interrupter(after=cut), Interrupter()
         with pytest.raises(KeyboardInterrupt):
-            solve(problem, folder, on_event=first)
-        assert solve(problem, folder, on_event=second) == expected
-    assert not set(first.trained) & set(second.trained)
-    assert len(first.trained) + len(second.trained) == drawn.graph.transitions
+            solve(problem, folder, options=options, on_event=first)
+        assert solve(problem, folder, options=options, on_event=second) == expected
+    assert sorted(first.trained + second.trained) == sorted(whole.trained)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 17, 60, 111])
@@ -198,8 +204,8 @@ def snapshots(folder: Path) -> set[str]:
 
 
 def test_snapshots_go_when_nothing_needs_them_and_stay_on_request(tmp_path):
-    solve(kinetics(), tmp_path / "best")
-    solve(kinetics(), tmp_path / "all", keep_snapshots="all")
+    solve(kinetics(), tmp_path / "best", options=EXHAUSTIVE)
+    solve(kinetics(), tmp_path / "all", options=EXHAUSTIVE, keep_snapshots="all")
     assert len(snapshots(tmp_path / "best")) <= 2, "the final states' alone"
     assert len(snapshots(tmp_path / "all")) > 10
 
@@ -212,7 +218,7 @@ def test_while_a_search_runs_at_most_one_model_a_state_and_one_a_rival_is_kept(t
         most = max(most, len(snapshots(tmp_path / "run")))
 
     problem = kinetics()
-    solve(problem, tmp_path / "run", on_event=count)
+    solve(problem, tmp_path / "run", options=EXHAUSTIVE, on_event=count)
     # A transition under way adds the epochs that Patience may still choose: from best to last.
     assert most <= problem.graph.states + 4
 
@@ -227,7 +233,7 @@ def test_the_model_is_the_one_whose_score_the_plan_tells(tmp_path):
 def test_events_tell_the_whole_story(tmp_path):
     events: list[Event] = []
     problem = kinetics(estimator=FixedEpochs(2))
-    plan = solve(problem, tmp_path / "run", on_event=events.append)
+    plan = solve(problem, tmp_path / "run", options=EXHAUSTIVE, on_event=events.append)
     assert isinstance(events[0], RunEvent)
     assert events[-1] == PlanEvent(plan)
     ends = [e for e in events if isinstance(e, TransitionEvent) and e.outcome]

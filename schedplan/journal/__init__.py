@@ -17,7 +17,7 @@ from schedplan.journal.files import (
     write_bytes,
     write_text,
 )
-from schedplan.journal.run import RunFolder, ScratchFolder
+from schedplan.journal.run import RunFolder
 from schedplan.journal.snapshots import KeepSnapshots, SnapshotReferences
 from schedplan.journal.transition import (
     Attempt,
@@ -34,7 +34,6 @@ __all__ = [
     "KeepSnapshots",
     "Outcome",
     "RunFolder",
-    "ScratchFolder",
     "SnapshotReferences",
     "Status",
     "TransitionFolder",

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from schedplan.errors import RunFolderError
 from schedplan.journal.files import fingerprint, write_text
-from schedplan.journal.transition import Attempt, Outcome, TransitionFolder
+from schedplan.journal.transition import TransitionFolder
 
 
 class RunFolder:
@@ -29,13 +30,47 @@ class RunFolder:
         self.config_file = path / "config.yaml"
         self.plan_file = path / "plan.yaml"
         self.model = path / "model"
+        self.front = path / "front"
+        self.confirmation = path / "confirm"
 
     def transition(self, key: str) -> TransitionFolder:
         """Return the record of the transition named `key`."""
         return TransitionFolder(self.path, key)
 
+    def training(self, key: str, origin: str | None) -> TransitionFolder:
+        """Return the record of one training of the transition named `key`.
+
+        A transition may be trained from several models of its source: the first training is
+        called `key`, further ones `key@2`, `key@3`, ....
+
+        Args:
+            key: the transition's name.
+            origin: the identity of the model that training begins from; None for a new one.
+        """
+        names = (f"{key}@{number}" if number > 1 else key for number in count(1))
+        folders = map(self.transition, names)
+        return next(folder for folder in folders if folder.belongs_to(origin))
+
+    def trainings(self) -> Iterator[TransitionFolder]:
+        """Yield the record of every training written down, in the order of their names."""
+        folder = self.path / "transitions"
+        for path in sorted(folder.iterdir()) if folder.exists() else ():
+            yield self.transition(path.name)
+
+    def trained(self) -> Iterator[tuple[str, int, float]]:
+        """Yield the name, the epochs and the seconds of every training written down."""
+        for training in self.trainings():
+            outcome = training.outcome()
+            if outcome and outcome.status != "pruned":
+                yield training.key, outcome.epochs_trained, outcome.seconds
+            elif records := training.records():
+                yield training.key, len(records) - 1, sum(record.seconds for record in records)
+
     def configure(self, config: Mapping[str, Any]) -> None:
         """Bind the folder to `config`, or check that it is bound to the same one already.
+
+        How the graph is searched (`search`) may change: it says what is trained, not how, so that
+        everything trained stays valid.
 
         Raises:
             RunFolderError: if the folder holds another configuration (the message shows what
@@ -50,8 +85,9 @@ class RunFolder:
                 )
             self._bind(config)
             return
-        differences = list(_differences(self.config(), config))
-        if differences and not self._has_results():
+        bound = self.config()
+        differences = list(_differences(_essence(bound), _essence(config)))
+        if bound != config and not (differences and self._has_results()):
             self._bind(config)
         elif differences:
             raise RunFolderError(
@@ -121,30 +157,9 @@ class RunFolder:
         return (path for path in self.path.iterdir() if path.name not in (".lock", "holder.txt"))
 
 
-class ScratchFolder(RunFolder):
-    """A run folder for a search that keeps nothing: models alone are written, no journal."""
-
-    def transition(self, key: str) -> ScratchTransition:
-        return ScratchTransition(self.path, key)
-
-    def configure(self, config: Mapping[str, Any]) -> None:
-        """Bind nothing: nobody will come back."""
-
-
-class ScratchTransition(TransitionFolder):
-    """A transition that is not written down."""
-
-    def outcome(self) -> None:
-        return None
-
-    def publish(self, outcome: Outcome) -> None:
-        """Publish nothing: the driver is told directly."""
-
-    def write_error(self, text: str) -> None:
-        """Keep nothing: the outcome has the reason."""
-
-    def begin_attempt(self) -> Attempt:
-        return Attempt(self._snapshots / self._key, [], set(), journal=None)
+def _essence(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what determines the outcome of every transition."""
+    return {key: value for key, value in config.items() if key != "search"}
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -16,7 +16,8 @@ from schedplan.graph import Transition
 from schedplan.journal.files import fingerprint, publish_folder, write_text
 from schedplan.trainer import Metrics
 
-Status: TypeAlias = Literal["done", "failed"]
+Status: TypeAlias = Literal["done", "paused", "pruned", "failed"]
+"""`done` and `failed` are for good; `paused` and `pruned` training can be taken up again."""
 
 _KEY_LENGTH = 120
 """File systems allow names of 255 bytes; attempts, epochs and temporary names need room too."""
@@ -43,16 +44,16 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a transition ended.
+    """How a transition ended, or how far it is.
 
     Attributes:
-        status: `done` or `failed`.
+        status: `done`, `failed`, `paused`, or `pruned` by a rule of the search.
         reason: why it stopped, in words.
         epoch: the epoch whose model is handed on; 0 hands the predecessor's model on.
         score: the transition's score, by which rivals into one state are compared; None where it
-            failed.
+            failed, or was given up before any epoch.
         scores: the metric after every epoch, epoch 0 first.
-        snapshot: where that model is, relative to the run folder; None where it failed.
+        snapshot: where that model is, relative to the run folder; None unless it is done.
         origin: the `identity` of the outcome whose model training began from; None for a new
             model.
         seed: what the trainer was begun with.
@@ -102,13 +103,35 @@ def transition_key(transition: Transition) -> str:
 
 
 class TransitionFolder:
-    """The durable record of one transition."""
+    """The durable record of one training of a transition.
+
+    Args:
+        run: the run folder.
+        key: the training's name in it.
+
+    Attributes:
+        transition: the name of the transition, which further trainings of it share.
+    """
 
     def __init__(self, run: Path, key: str) -> None:
-        self._key = key
+        self.key = key
+        self.transition = key.partition("@")[0]
         self._folder = run / "transitions" / key
         self._result = self._folder / "result.json"
+        self._origin = self._folder / "origin.json"
         self._snapshots = run / "snapshots"
+
+    def belongs_to(self, origin: str | None) -> bool:
+        """Return whether training here began, or can begin, from the model with that identity."""
+        try:
+            stated = json.loads(self._origin.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return True
+        except ValueError as error:
+            raise RunFolderError(
+                f"the origin of a transition cannot be read ({error})", where=str(self._origin)
+            ) from error
+        return bool(stated == {"origin": origin})
 
     def outcome(self) -> Outcome | None:
         """Return how the transition ended, or None if it has not.
@@ -131,7 +154,7 @@ class TransitionFolder:
             ) from error
 
     def publish(self, outcome: Outcome) -> None:
-        """Make the end of the transition known, once and for all."""
+        """Make the end of the transition known: for good, unless it was pruned."""
         write_text(self._result, json.dumps(vars(outcome), indent=1) + "\n")
 
     def write_error(self, text: str) -> None:
@@ -144,22 +167,41 @@ class TransitionFolder:
         path = next((path for path in written if path.exists()), None)
         return _read_records(path) if path else []
 
-    def begin_attempt(self) -> Attempt:
+    def begin_attempt(self, origin: str | None) -> int:
         """Open a new attempt, which takes over what can be continued from the last one.
 
         That is all up to the last epoch with both a record and a snapshot.
+
+        Args:
+            origin: the identity of the model that training begins from.
+
+        Returns:
+            The attempt's number, to be opened with `attempt`.
         """
         attempts = self._attempts()
         records: list[EpochRecord] = []
-        snapshots: set[int] = set()
         if attempts:
             records = self.records()
             snapshots = self._take_over_snapshots(below=len(records))
             last = max(snapshots, default=0)
             records = records[: last + 1] if last > 0 else []
-        journal = self._journal(max(attempts, default=0) + 1)
-        write_text(journal, "".join(map(_as_line, records)))
-        return Attempt(self._snapshots / self._key, records, snapshots, journal)
+        else:
+            write_text(self._origin, json.dumps({"origin": origin}) + "\n")
+        number = max(attempts, default=0) + 1
+        write_text(self._journal(number), "".join(map(_as_line, records)))
+        return number
+
+    def attempt(self, number: int) -> Attempt:
+        """Return an attempt begun before, to go on with it."""
+        records = _read_records(self._journal(number))
+        snapshots = self._take_over_snapshots(below=len(records)) if records else set()
+        return Attempt(self._snapshots / self.key, records, snapshots, self._journal(number))
+
+    def trim(self, keep: set[int]) -> None:
+        """Remove the snapshots of all epochs but those of `keep`."""
+        for path, epoch in self._own_snapshots():
+            if epoch not in keep:
+                shutil.rmtree(path, ignore_errors=True)
 
     def discard(self) -> None:
         """Forget the transition: how it ended, its epochs and its snapshots."""
@@ -178,16 +220,21 @@ class TransitionFolder:
     def _take_over_snapshots(self, below: int) -> set[int]:
         """Return the epochs below `below` that have a snapshot, and remove all other leftovers."""
         epochs: set[int] = set()
-        for path in self._snapshots.iterdir() if self._snapshots.exists() else ():
-            if path.name.startswith(f".{self._key}."):  # cut off while it was written
-                shutil.rmtree(path)
-                continue
-            key, _, epoch = path.name.rpartition(".")
-            if key == self._key and epoch.isdecimal() and int(epoch) < below:
-                epochs.add(int(epoch))
-            elif key == self._key:
+        for path, epoch in self._own_snapshots():
+            if epoch is not None and epoch < below:
+                epochs.add(epoch)
+            else:
                 shutil.rmtree(path)
         return epochs
+
+    def _own_snapshots(self) -> Iterator[tuple[Path, int | None]]:
+        """Yield each snapshot and its epoch; None for one cut off while it was written."""
+        for path in list(self._snapshots.iterdir()) if self._snapshots.exists() else ():
+            key, _, epoch = path.name.rpartition(".")
+            if path.name.startswith(f".{self.key}."):
+                yield path, None
+            elif key == self.key and epoch.isdecimal():
+                yield path, int(epoch)
 
 
 class Attempt:
@@ -197,11 +244,11 @@ class Attempt:
         stem: the path of its snapshots, to which the epoch is added.
         records: the epochs taken over from earlier attempts.
         snapshots: the epochs that have a snapshot.
-        journal: the file that epochs are written down in; None for a search that keeps nothing.
+        journal: the file that epochs are written down in.
     """
 
     def __init__(
-        self, stem: Path, records: list[EpochRecord], snapshots: set[int], journal: Path | None
+        self, stem: Path, records: list[EpochRecord], snapshots: set[int], journal: Path
     ) -> None:
         self._stem, self._journal = stem, journal
         self.records = records
@@ -209,9 +256,8 @@ class Attempt:
 
     def append(self, record: EpochRecord) -> None:
         """Write down an epoch."""
-        if self._journal:
-            with self._journal.open("a", encoding="utf-8") as stream:
-                stream.write(_as_line(record))
+        with self._journal.open("a", encoding="utf-8") as stream:
+            stream.write(_as_line(record))
         self.records.append(record)
 
     def snapshot(self, epoch: int) -> Path:
@@ -264,12 +310,12 @@ def _check_outcome(outcome: Outcome) -> None:
     """Raise ValueError unless `outcome`, read from a file, is one that can have been published."""
     done = outcome.status == "done"
     checks = {
-        "status": outcome.status in ("done", "failed"),
+        "status": outcome.status in ("done", "pruned", "failed"),
         "reason": isinstance(outcome.reason, str),
         "scores": all(map(_is_number, outcome.scores)),
         "epoch": isinstance(outcome.epoch, int)
-        and 0 <= outcome.epoch < (len(outcome.scores) if done else 1),
-        "score": _is_number(outcome.score) if done else outcome.score is None,
+        and 0 <= outcome.epoch < max(len(outcome.scores), 1),
+        "score": _is_number(outcome.score) if done else _is_score(outcome),
         "snapshot": _is_snapshot(outcome.snapshot) if done else outcome.snapshot is None,
         "origin": outcome.origin is None or isinstance(outcome.origin, str),
         "seed": isinstance(outcome.seed, int),
@@ -278,6 +324,11 @@ def _check_outcome(outcome: Outcome) -> None:
     for name, sound in checks.items():
         if not sound:
             raise ValueError(f"{name} is {getattr(outcome, name)!r:.60}")
+
+
+def _is_score(outcome: Outcome) -> bool:
+    pruned = outcome.status == "pruned" and _is_number(outcome.score)
+    return outcome.score is None or pruned
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,152 @@
+"""What is searched, how it is searched, and what is told about it while it goes on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from schedplan.errors import ConfigError, did_you_mean
+from schedplan.frontier import BEST, Frontier
+from schedplan.graph import StateGraph
+from schedplan.journal import fingerprint, identity, transition_key
+from schedplan.knees import AtMost, CurveFit, KneeEstimator, Mode
+from schedplan.plan import Plan
+from schedplan.pruning import SAFE, Pruning
+from schedplan.solver.search import Order
+from schedplan.space import State
+from schedplan.trainer import TrainerFactory
+from schedplan.transition import EpochEvent, TransitionEvent
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """A search begins, in `folder`, on `graph`."""
+
+    folder: Path
+    graph: StateGraph
+
+
+@dataclass(frozen=True)
+class PlanEvent:
+    """A search has ended with `plan`."""
+
+    plan: Plan
+
+
+Event: TypeAlias = RunEvent | TransitionEvent | EpochEvent | PlanEvent
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched, and how a transition is judged.
+
+    Attributes:
+        graph: the states and transitions.
+        trainer: makes trainers.
+        metric: a key of what the trainer's `evaluate` returns.
+        mode: whether the metric is maximised (`max`) or minimised (`min`).
+        estimator: finds the knee of a transition's curve.
+        seed: fixes every random choice; a transition's own seed derives from it.
+        name: given to the plan.
+    """
+
+    graph: StateGraph
+    trainer: TrainerFactory
+    metric: str
+    mode: Mode = "max"
+    estimator: KneeEstimator = field(default_factory=lambda: AtMost(400, CurveFit()))
+    seed: int = 0
+    name: str = "plan"
+
+    def facts(self) -> dict[str, Any]:
+        """Return what determines the result, as plain data, to recognise a run folder by."""
+        transitions = sorted(map(transition_key, self.graph.dag.edges))
+        return {
+            "name": self.name,
+            "metric": self.metric,
+            "mode": self.mode,
+            "seed": self.seed,
+            **self.graph.space.facts(),
+            "transitions": fingerprint({"keys": transitions}),
+            "finals": [state.label for state in self.graph.finals],
+            "estimator": identity(self.estimator),
+            "trainer": identity(self.trainer),
+        }
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training a run may take in all, earlier sessions of it included.
+
+    Attributes:
+        epochs: of all transitions together.
+        cost: of these epochs, see `SearchOptions.cost`.
+        hours: of training and evaluation, those of parallel workers added up. What is under way
+            stops at the end of its epoch.
+
+    Raises:
+        ConfigError: if one is no number of at least 0.
+    """
+
+    epochs: float = math.inf
+    cost: float = math.inf
+    hours: float = math.inf
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
+                raise ConfigError(
+                    f"budget.{name} is {value!r}", allowed="0 or more", path=("budget", name)
+                )
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How the graph is searched.
+
+    Attributes:
+        pruning: what is given up before its end, see `schedplan.pruning`.
+        frontier: which models of a state are kept to go on from.
+        order: `topological`, or `dive` for a complete plan early.
+        budget: where to stop.
+        cost: the hyperparameter, an axis or a link, that says what an epoch costs; None: 1.
+        speculate: let workers that have nothing to do train what may turn out to be needed.
+    """
+
+    pruning: Pruning = SAFE
+    frontier: Frontier = BEST
+    order: Order = "topological"
+    budget: Budget = Budget()
+    cost: str | None = None
+    speculate: bool = False
+
+    def epoch_cost(self, state: State) -> float:
+        """Return what an epoch under `state` costs.
+
+        Raises:
+            ConfigError: if `cost` names no hyperparameter, or one that is no number above 0.
+        """
+        if self.cost is None:
+            return 1.0
+        params = state.space.params(state)
+        if self.cost not in params:
+            raise ConfigError(
+                f"no axis or link {self.cost!r} says what an epoch costs",
+                allowed=params,
+                hint=did_you_mean(self.cost, params),
+                path=("search", "cost"),
+            )
+        value = params[self.cost]
+        if (
+            not isinstance(value, (int, float))
+            or isinstance(value, bool)
+            or not 0 < value < math.inf
+        ):
+            raise ConfigError(
+                f"the cost of an epoch, {self.cost!r}, is {value!r} under {state.label}",
+                allowed="an axis or a link whose values are numbers above 0",
+                path=("search", "cost"),
+            )
+        return float(value)

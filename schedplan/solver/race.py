@@ -1,0 +1,50 @@
+"""A race among the trials of one state: the most promising first, others while they may win."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from schedplan.frontier import Frontier, Label
+from schedplan.pruning import Drop, Race
+from schedplan.solver.trial import END, Steps, Trial
+
+
+def race(trials: Sequence[Trial], rule: Race, frontier: Frontier) -> Steps:
+    """Train `trials` to their ends but for those that `rule` drops; return these, with the reasons.
+
+    Every decision is taken from curves seen up to an epoch that the race itself has come to, not
+    up to the last one known, so that it is the same wherever and in whichever order trials run.
+    """
+    seen: dict[Trial, float] = {trial: rule.warm_up(trial.from_scratch) for trial in trials}
+    yield list(seen.items())
+    rivals = [trial for trial in trials if not _failed(trial, seen[trial])]
+    rivals.sort(key=lambda trial: -rule.promise(trial.scores(seen[trial])))
+    kept: list[Label] = []
+    leaders: dict[Label, Trial] = {}
+    drops: dict[Trial, Drop] = {}
+    for rival in rivals:
+        bar = frontier.bar(kept, rival.source.cost)
+        if bar == -math.inf:
+            seen[rival] = END
+            yield [(rival, END)]
+        else:
+            leader = next(leaders[label] for label in reversed(kept) if label.value >= bar)
+            expected = rule.expected(leader.scores(END))
+            noise = rule.noise([trial.scores(seen[trial]) for trial in rivals])
+            while not rival.ended_by(seen[rival]):
+                scores = rival.scores(seen[rival])
+                drop = rule.drop(scores, expected, bar, noise, rival.from_scratch)
+                if drop:
+                    drops[rival] = drop
+                    break
+                seen[rival] += 1
+                yield [(rival, seen[rival])]
+        if rival.label and rival not in drops:
+            leaders[rival.label] = rival
+            kept = frontier.keep([*kept, rival.label])
+    return drops
+
+
+def _failed(trial: Trial, epoch: float) -> bool:
+    return trial.label is None and trial.ended_by(epoch)

@@ -1,0 +1,197 @@
+"""From a problem to a plan."""
+
+from __future__ import annotations
+
+import math
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from schedplan.errors import BudgetError, RunFailedError
+from schedplan.executors import SerialExecutor
+from schedplan.frontier import Label, Pareto
+from schedplan.journal import KeepSnapshots, RunFolder, fingerprint, hash_folder, publish_folder
+from schedplan.plan import Plan, Stage, publish_model
+from schedplan.solver.driver import Driver
+from schedplan.solver.problem import Event, PlanEvent, Problem, SearchOptions
+
+
+def solve(
+    problem: Problem,
+    folder: Path | None = None,
+    *,
+    options: SearchOptions | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    on_event: Callable[[Event], object] = lambda event: None,
+    keep_snapshots: KeepSnapshots = "best",
+    retry_failed: bool = False,
+    config: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Find the best path through the graph and return it as a plan.
+
+    Args:
+        problem: what to search.
+        folder: the run folder. If it holds an earlier, interrupted search of the same problem,
+            that is continued. None: a temporary folder, removed in the end with the model. With a
+            Pareto frontier, the plans that trade score for cost are written to its `front/`.
+        options: how to search; `SearchOptions()` by default.
+        executor: where transitions run; in this process, one by one, by default. A pool of
+            threads needs a trainer without global random state.
+        workers: how many transitions the executor trains at a time; by default what a pool of
+            `concurrent.futures` says of itself, and all that is ready of other executors.
+        on_event: called with every event, in this thread; of an executor of your own, epochs are
+            not reported.
+        keep_snapshots: `best` removes a snapshot once no later transition can need it.
+        retry_failed: train transitions again that failed in an earlier run, and all that would
+            now start from another model.
+        config: plain data that determines the result, to bind `folder` to; by default derived
+            from `problem`.
+        provenance: further facts to put into the plan.
+
+    Returns:
+        The plan. Where the budget ended the search, it is the best so far and not `complete`.
+
+    Raises:
+        RunFailedError: if so many transitions have failed that no final state can be reached.
+        BudgetError: if the budget ended before a final state was reached.
+        RunFolderError: if `folder` belongs to another problem or is in use.
+        UsageError: what the user has to mend first, such as an unknown metric.
+
+    Example:
+        >>> from schedplan import SimulatedTrainer, Space, Axis, build_graph
+        >>> from schedplan.graph import basic
+        >>> space = Space((Axis("clip", (16, 32)), Axis("rate", (0.1, 0.01))))
+        >>> graph = build_graph(
+        ...     space, basic(), space.select({"rate": 0.1}), space.select({"rate": 0.01})
+        ... )
+        >>> plan = solve(Problem(graph, SimulatedTrainer, metric="quality"))
+        >>> plan.stages[-1].params["rate"]
+        0.01
+    """
+    config = config or problem.facts()
+    options = options or SearchOptions()
+    executor = executor or SerialExecutor()
+    with _run_folder(folder) as run:
+        run.configure(config)
+        driver = Driver(
+            problem,
+            options,
+            run,
+            executor,
+            _workers(executor) if workers is None else workers,
+            on_event,
+            keep_snapshots,
+            retry_failed,
+        )
+        driver.run()
+        plan = _conclude(driver, {**(provenance or {}), "fingerprint": fingerprint(config)})
+    on_event(PlanEvent(plan))
+    return plan
+
+
+@contextmanager
+def _run_folder(path: Path | None) -> Iterator[RunFolder]:
+    """Hold the run folder at `path`, or a temporary one."""
+    if path is not None:
+        run = RunFolder(path.absolute())
+        with run.hold():
+            yield run
+        return
+    with tempfile.TemporaryDirectory(prefix="schedplan-", ignore_cleanup_errors=True) as temporary:
+        yield RunFolder(Path(temporary))
+
+
+def _workers(executor: Executor) -> float:
+    if isinstance(executor, SerialExecutor):
+        return 1
+    return getattr(executor, "_max_workers", math.inf)  # of the pools of concurrent.futures
+
+
+def _conclude(driver: Driver, provenance: Mapping[str, Any]) -> Plan:
+    """Write down what was found: the front, the model and its plan, which is returned."""
+    run, label = driver.folder, driver.answer
+    if label is None:
+        raise _no_plan(driver)
+    assert label.snapshot is not None
+    versions = {name: version(name) for name in ("schedplan", "networkx", "numpy", "scipy")}
+    provenance = {
+        **provenance,
+        "seed": driver.problem.seed,
+        "versions": {"python": platform.python_version(), **versions},
+    }
+    _publish_front(driver, provenance)
+    publish_model(run, label.snapshot)
+    plan = _plan(driver, label, {**provenance, "model_sha256": hash_folder(run.model)})
+    plan.save(run.plan_file)
+    return plan
+
+
+def _publish_front(driver: Driver, provenance: Mapping[str, Any]) -> None:
+    """Write the plans that no other beats in both score and cost, if they were searched for."""
+    folder = driver.folder.front
+    if not isinstance(driver.options.frontier, Pareto):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    labels = driver.search.arrived()
+    front = Pareto(len(labels)).keep(labels)[::-1]
+
+    def fill(folder: Path) -> None:
+        for number, label in enumerate(front, start=1):
+            _plan(driver, label, provenance).save(folder / f"plan-{number:02d}.yaml")
+
+    publish_folder(folder, fill)
+
+
+def _plan(driver: Driver, label: Label, provenance: Mapping[str, Any]) -> Plan:
+    """Return the plan that leads to `label`."""
+    problem, stages = driver.problem, list(_stages(label))
+    return Plan(
+        name=problem.name,
+        metric=problem.metric,
+        mode=problem.mode,
+        score=stages[-1].score,
+        initial=stages[0] if stages[0].epochs == 0 else None,
+        stages=tuple(stage for stage in stages if stage.epochs > 0),
+        complete=driver.search.finished,
+        provenance=dict(provenance),
+    )
+
+
+def _no_plan(driver: Driver) -> RunFailedError | BudgetError:
+    if driver.budget_ended:
+        return BudgetError(
+            f"the budget ended after {driver.ledger.epochs} epochs, before a final state was "
+            "reached",
+            hint="raise search.budget and run again: it goes on where it stopped; with "
+            "search.order: dive there is a plan early",
+        )
+    failures = driver.failures
+    shown = "; ".join(failures[:3]) + (f"; and {len(failures) - 3} more" * (len(failures) > 3))
+    return RunFailedError(
+        f"no final state can be reached, {len(failures)} transitions failed: {shown}",
+        hint=f"tracebacks are in {driver.folder.path / 'transitions'}/*/error.txt; once the cause "
+        "is mended, run again with --retry-failed",
+    )
+
+
+def _stages(label: Label) -> Iterator[Stage]:
+    """Yield the path to `label`, states where nothing was trained included."""
+    for step in label.path:
+        outcome = step.outcome
+        if outcome is not None and outcome.score is not None and outcome.observed is not None:
+            yield Stage(
+                state=step.state.label,
+                params=step.state.space.params(step.state),
+                epochs=outcome.epoch,
+                score=outcome.score,
+                observed=outcome.observed,
+                seed=outcome.seed,
+            )

@@ -1,0 +1,195 @@
+"""Pruning, frontiers, orders, budgets and speculation, with files and real executors."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import graphs, watched
+from test_solver import EXHAUSTIVE, kinetics
+
+from schedplan import AtMost, CurveFit, Problem, SimulatedTrainer, solve
+from schedplan.errors import BudgetError, ConfigError
+from schedplan.frontier import Beam, Pareto
+from schedplan.journal import RunFolder
+from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
+from schedplan.simulator import StagedTrainer
+from schedplan.solver import Budget, SearchOptions
+
+few = settings(max_examples=15, deadline=None)
+
+STAGED = partial(StagedTrainer, problem=5, noise=0.3)
+ESTIMATOR = AtMost(100, CurveFit())
+
+
+def staged(**changes) -> Problem:
+    return kinetics(STAGED, **{"estimator": ESTIMATOR, **changes})
+
+
+def epochs(diary: Path) -> list[str]:
+    return diary.read_text().splitlines() if diary.exists() else []
+
+
+@few
+@given(drawn=graphs(max_transitions=20), seed=st.integers(0, 99))
+def test_infinite_margins_equal_the_exhaustive_search(drawn, seed):
+    problem = Problem(
+        drawn.graph,
+        partial(SimulatedTrainer, noise=0.02),
+        "top1",
+        estimator=AtMost(40, CurveFit()),
+        seed=seed,
+    )
+    endless = Pruning(Race(z=math.inf), Cut(z=math.inf))
+    assert solve(problem, options=SearchOptions(pruning=endless)) == solve(
+        problem, options=EXHAUSTIVE
+    )
+
+
+@few
+@given(budget=st.integers(0, 400), pruning=st.sampled_from([NONE, SAFE]), workers=st.integers(1, 3))
+def test_a_budget_of_epochs_holds_to_the_epoch_and_can_be_raised(budget, pruning, workers):
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, diary = Path(temporary) / "run", Path(temporary) / "diary"
+        problem = kinetics(watched(diary))
+
+        def search(most: float):
+            options = SearchOptions(pruning=pruning, budget=Budget(epochs=most))
+            with ThreadPoolExecutor(workers) as pool:
+                executor = pool if workers > 1 else None
+                return solve(problem, folder, options=options, executor=executor, config={"a": 1})
+
+        try:
+            complete = search(budget).complete
+        except BudgetError:
+            complete = False
+        spent = epochs(diary)
+        assert len(spent) <= budget
+        assert complete or len(spent) == budget
+        plan = search(math.inf)
+        assert plan.complete
+        assert plan == solve(problem, options=SearchOptions(pruning=pruning), config={"a": 1})
+        trained = epochs(diary)[: len(spent)]
+        assert trained == spent
+
+
+def test_no_epoch_is_trained_twice_when_a_budget_is_raised_step_by_step(tmp_path):
+    whole = staged()
+    expected = solve(whole, tmp_path / "whole")
+    steps = [100, 101, 350, 800, math.inf]
+    for most in steps:
+        try:
+            plan = solve(
+                whole, tmp_path / "steps", options=SearchOptions(budget=Budget(epochs=most))
+            )
+        except BudgetError as error:
+            assert "raise search.budget" in str(error)
+    assert plan == expected
+    trained = [
+        sum(n for _, n, _ in RunFolder(tmp_path / name).trained()) for name in ("whole", "steps")
+    ]
+    assert trained[0] == trained[1]
+
+
+def test_a_budget_of_cost_counts_what_epochs_cost(tmp_path):
+    options = SearchOptions(budget=Budget(cost=20_000.0), cost="clip_length", order="dive")
+    plan = solve(staged(), tmp_path / "run", options=options)
+    assert not plan.complete
+    cost = 0.0
+    for key, trained, _ in RunFolder(tmp_path / "run").trained():
+        cost += trained * float(key.split("__")[1].split("_")[1])
+    assert 20_000 - 128 < cost <= 20_000
+
+
+def test_a_budget_of_hours_stops(tmp_path):
+    options = SearchOptions(budget=Budget(hours=1e-9))
+    with pytest.raises(BudgetError, match="before a final state"):
+        solve(staged(), tmp_path / "run", options=options)
+    assert sum(n for _, n, _ in RunFolder(tmp_path / "run").trained()) <= 1
+
+
+@pytest.mark.parametrize("bad", [{"epochs": -1}, {"hours": "1"}, {"cost": math.nan}])
+def test_a_bad_budget_is_refused(bad):
+    with pytest.raises(ConfigError, match="allowed: 0 or more"):
+        Budget(**bad)
+
+
+def test_a_cost_must_be_a_number(tmp_path):
+    with pytest.raises(ConfigError, match=r"'sampling'.*numbers above 0"):
+        solve(staged(), tmp_path / "run", options=SearchOptions(cost="sampling"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SearchOptions(pruning=SAFE),
+        SearchOptions(pruning=FAST, speculate=True),
+        SearchOptions(pruning=NONE, speculate=True),
+        SearchOptions(order="dive"),
+        SearchOptions(frontier=Beam(2)),
+        SearchOptions(frontier=Pareto(2), cost="clip_length"),
+    ],
+    ids=["safe", "fast speculating", "speculating", "dive", "beam", "pareto"],
+)
+def test_workers_and_interruptions_do_not_change_the_plan(tmp_path, options):
+    expected = solve(staged(), options=options)
+    with ThreadPoolExecutor(4) as pool:
+        assert solve(staged(), tmp_path / "pool", options=options, executor=pool) == expected
+    number = 0
+
+    def interrupt(event: object) -> None:
+        nonlocal number
+        number += 1
+        if number % 300 == 0:
+            raise KeyboardInterrupt
+
+    for _ in range(50):
+        try:
+            plan = solve(staged(), tmp_path / "parts", options=options, on_event=interrupt)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert plan == expected
+
+
+def test_a_search_can_go_on_with_other_options_in_the_same_folder(tmp_path):
+    exhaustive = solve(staged(), options=EXHAUSTIVE)
+    safe = solve(staged(), tmp_path / "run", config={"name": "x", "search": "safe"})
+    assert safe.complete
+    again = solve(
+        staged(), tmp_path / "run", options=EXHAUSTIVE, config={"name": "x", "search": "none"}
+    )
+    assert again.stages == exhaustive.stages
+
+
+def test_pruned_transitions_say_why_and_keep_their_curve_and_model(tmp_path):
+    problem = staged()
+    solve(problem, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    pruned = [
+        (training, outcome)
+        for training in map(run.transition, (p.name for p in (run.path / "transitions").iterdir()))
+        if (outcome := training.outcome()) and outcome.status == "pruned"
+    ]
+    assert pruned
+    for training, outcome in pruned:
+        assert outcome.reason.startswith(("race: at most", "cut: trails by"))
+        if outcome.epochs_trained:
+            assert len(training.records()) == len(outcome.scores)
+            assert (
+                run.path / "snapshots" / f"{training.key}.{outcome.epochs_trained:04d}"
+            ).is_dir()
+
+
+def test_a_run_keeps_few_models(tmp_path):
+    """A state's best and a pruned transition's last and best; nothing that is beyond use."""
+    problem = staged()
+    solve(problem, tmp_path / "run")
+    models = list((tmp_path / "run" / "snapshots").iterdir())
+    assert len(models) <= problem.graph.states + 2 * problem.graph.transitions / 2
