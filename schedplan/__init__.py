@@ -5,9 +5,18 @@ The method is optimization planning (Qiu et al., "Optimization Planning for 3D C
 """
 
 from schedplan.errors import SchedplanError, UsageError
+from schedplan.frontier import Beam, Pareto
 from schedplan.graph import StateGraph, build_graph
-from schedplan.knees import AtMost, CurveFit, FixedEpochs, KneeEstimator, Patience, Verdict
-from schedplan.plan import Plan, Stage, replay
+from schedplan.knees import (
+    AtMost,
+    CurveFit,
+    FixedEpochs,
+    KneeEstimator,
+    Patience,
+    Scale,
+    Verdict,
+)
+from schedplan.plan import Plan, Stage, confirm, replay
 from schedplan.rules import (
     Fixed,
     Forbid,
@@ -21,7 +30,7 @@ from schedplan.rules import (
     Where,
 )
 from schedplan.simulator import SimulatedTrainer
-from schedplan.solver import Problem, solve
+from schedplan.solver import Budget, Problem, SearchOptions, solve
 from schedplan.space import INITIAL, Axis, Link, Space, State
 from schedplan.trainer import FunctionTrainer, GeneratorTrainer, Trainer
 
@@ -29,6 +38,8 @@ __all__ = [
     "INITIAL",
     "AtMost",
     "Axis",
+    "Beam",
+    "Budget",
     "CurveFit",
     "Fixed",
     "FixedEpochs",
@@ -42,11 +53,14 @@ __all__ = [
     "OneAxis",
     "OneStep",
     "Onward",
+    "Pareto",
     "Patience",
     "Plan",
     "Problem",
     "Rule",
+    "Scale",
     "SchedplanError",
+    "SearchOptions",
     "SimulatedTrainer",
     "Space",
     "Stage",
@@ -58,6 +72,7 @@ __all__ = [
     "Verdict",
     "Where",
     "build_graph",
+    "confirm",
     "replay",
     "solve",
 ]

@@ -5,18 +5,27 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias
 
 import pluggy
 
 from schedplan import hookspecs
+from schedplan.curves import FAMILIES
 from schedplan.errors import PluginError, did_you_mean, missing
 from schedplan.graph import any_onward, basic, extended
 from schedplan.hookspecs import Factory, hookimpl
-from schedplan.knees import CurveFit, FixedEpochs, KneeEstimator, Patience
+from schedplan.knees import (
+    CurveFit,
+    FixedEpochs,
+    Kneedle,
+    KneeEstimator,
+    Patience,
+    Stationarity,
+)
 from schedplan.rules import Fixed, Forbid, Forward, MaxStep, OneAxis
-from schedplan.simulator import SimulatedTrainer
+from schedplan.simulator import SimulatedTrainer, StagedTrainer
 
 Kind: TypeAlias = Literal["trainers", "rules", "estimators", "presets", "commands"]
 KINDS: tuple[Kind, ...] = ("trainers", "rules", "estimators", "presets", "commands")
@@ -30,7 +39,7 @@ class BuiltIns:
 
     @hookimpl
     def schedplan_trainers(self) -> Mapping[str, Factory]:
-        return {"simulated": SimulatedTrainer}
+        return {"simulated": SimulatedTrainer, "staged": StagedTrainer}
 
     @hookimpl
     def schedplan_rules(self) -> Mapping[str, Factory]:
@@ -44,15 +53,25 @@ class BuiltIns:
 
     @hookimpl
     def schedplan_estimators(self) -> Mapping[str, Factory]:
-        return {"exponential": _exponential, "patience": Patience, "fixed": FixedEpochs}
+        return {
+            **{family.name: partial(CurveFit, family.name) for family in FAMILIES},
+            "paper": _paper,
+            "patience": Patience,
+            "fixed": FixedEpochs,
+            "kneedle": Kneedle,
+            "stationarity": Stationarity,
+        }
 
     @hookimpl
     def schedplan_presets(self) -> Mapping[str, Factory]:
         return {"basic": basic, "extended": extended, "any": any_onward}
 
 
-def _exponential(delay: int = 10) -> KneeEstimator:
-    return CurveFit("exponential", delay)
+def _paper(delay: int = 10) -> KneeEstimator:
+    """Return the paper's literal rule: the model of the fit's peak, worth what was measured."""
+    return CurveFit(
+        "exponential", delay, growth=0.0, solver="trf", choice="fit", score="observed", margin=0.0
+    )
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,9 @@ def test_run_status_show_graph_and_replay_follow_each_other(folder):
     assert (run / "model" / "simulated.json").exists()
 
     status = json.loads(schedplan("status", "runs/demo", "-f", "json", cwd=folder).stdout)
-    assert (status["finished"], status["done"], status["waiting"]) == (True, 36, 0)
+    assert (status["finished"], status["begun"], status["waiting"]) == (True, 0, 0)
+    assert status["done"] + status["pruned"] == 36
+    assert status["pruned"] > 0
     assert json.loads(schedplan("show", "runs/demo", "-f", "json", cwd=folder).stdout) == plan
     table = schedplan("show", "runs/demo/plan.yaml", cwd=folder).stdout
     assert "clip_length" in table
@@ -100,6 +102,111 @@ def test_a_finished_run_is_a_no_op_and_another_configuration_is_refused(folder):
     other = schedplan("run", "config.yaml", "--set", "knee.epochs=4", cwd=folder, code=2)
     assert "knee.epochs was 3 and is now 4" in other.stderr
     assert "--out" in other.stderr
+
+
+def run_json(folder: Path, *options: str, code: int = 0) -> tuple[dict, str]:
+    """Run the search; return the plan printed, and what went to stderr."""
+    result = schedplan("run", "config.yaml", "-f", "json", *options, cwd=folder, code=code)
+    return json.loads(result.stdout), result.stderr
+
+
+def status_of(folder: Path, run: str = "runs/demo") -> dict:
+    return json.loads(schedplan("status", run, "-f", "json", cwd=folder).stdout)
+
+
+def test_another_way_to_search_goes_on_in_the_same_folder(folder):
+    run_json(folder)
+    pruned = status_of(folder)
+    assert set(pruned["pruned_by"]) <= {"race", "cut"}
+    assert "pruned by race" in schedplan("status", "runs/demo", cwd=folder).stdout
+    trained = {file: file.read_text() for file in folder.glob("runs/demo/transitions/*/1/*.jsonl")}
+
+    everything = ["--set", "search.prune=none"]
+    later, stderr = run_json(folder, *everything)
+    whole, _ = run_json(folder, *everything, "--out", "whole")
+    assert later["stages"] == whole["stages"]
+    assert status_of(folder)["done"] == 36
+    assert "36 of 36 transitions have ended" in stderr
+    for file, lines in trained.items():
+        last = max(file.parents[1].glob("*/epochs.jsonl"), key=lambda each: int(each.parent.name))
+        assert last.read_text().startswith(lines), "no epoch was trained twice"
+    _, stderr = run_json(folder, *everything)
+    assert "the run is finished" in stderr
+
+
+def test_a_budget_ends_the_search_which_a_larger_one_goes_on_with(folder):
+    command = ["run", "config.yaml", "--set", "search.cost=clip_length", "--set"]
+    none = schedplan(*command, "search.budget.epochs=7", cwd=folder, code=3)
+    assert none.stdout == ""
+    assert "the budget ended after 7 epochs, before a final state" in none.stderr
+    assert status_of(folder)["epochs"] == 7
+
+    dive = ["--set", "search.order=dive", "--set", "search.cost=clip_length", "--set"]
+    some, stderr = run_json(folder, *dive, "search.budget.epochs=90", code=3)
+    assert some["complete"] is False
+    assert "the budget has ended after 90 epochs of cost" in stderr
+    assert "raise search.budget" in stderr
+    status = status_of(folder)
+    assert (status["finished"], status["epochs"]) == (False, 90)
+    assert 90 * 16 <= status["cost"] <= 90 * 128
+    assert "the best so far" in schedplan("show", "runs/demo", cwd=folder).stdout
+    again, _ = run_json(folder, *dive, "search.budget.epochs=90", code=3)
+    assert again["stages"] == some["stages"]
+
+    whole, _ = run_json(folder, *dive, "search.budget={}")
+    assert whole["complete"] is True
+    assert whole["score"] >= some["score"]
+    assert status_of(folder)["finished"]
+
+
+def test_a_plan_is_confirmed_once(folder):
+    plan, stderr = run_json(folder, "--confirm")
+    assert "from scratch" in stderr
+    assert plan["confirmed"] == pytest.approx(plan["score"], abs=0.3)
+    table = schedplan("show", "runs/demo", cwd=folder).stdout
+    for word in ("fitted", "measured", "confirmed"):
+        assert word in table
+    again, stderr = run_json(folder, "--confirm")
+    assert again == plan
+    assert "confirmed already" in stderr
+    assert (folder / "runs/demo/confirm/model").is_dir()
+    unfinished, _ = run_json(
+        *(folder, "--confirm", "--out", "part", "--set", "search.order=dive"),
+        *("--set", "search.budget.epochs=90"),
+        code=3,
+    )
+    assert unfinished["confirmed"] is None
+
+
+def test_a_plan_that_has_changed_is_confirmed_anew(folder):
+    before, _ = run_json(folder, "--confirm")
+    plan_file = folder / "runs/demo/plan.yaml"
+    plan = yaml.safe_load(plan_file.read_text())
+    plan["stages"][-1]["epochs"] += 1
+    plan_file.write_text(yaml.safe_dump({**plan, "confirmed": None}))
+    changed, stderr = run_json(folder, "--confirm")
+    assert "the plan has changed" in stderr
+    assert changed["confirmed"] != before["confirmed"]
+
+
+def test_score_and_cost_are_traded_on_request(folder):
+    wanted = ["--set", "search.keep={pareto: 3}", "--set", "search.cost=clip_length"]
+    plan, stderr = run_json(folder, *wanted)
+    front = [
+        yaml.safe_load(file.read_text()) for file in sorted((folder / "runs/demo/front").iterdir())
+    ]
+    costs = [sum(s["epochs"] * s["params"]["clip_length"] for s in p["stages"]) for p in front]
+    assert costs == sorted(set(costs))
+    scores = [each["score"] for each in front]
+    assert scores == sorted(set(scores)), "none is beaten in both"
+    assert front[-1]["stages"] == plan["stages"]
+    assert "front/plan-01.yaml" in schedplan("run", "config.yaml", *wanted, cwd=folder).stdout
+    ended = [line.split("/36]")[0].lstrip("[") for line in stderr.splitlines() if "/36]" in line]
+    assert sorted(map(int, ended)) == list(map(int, ended))
+    assert ended[-1] == "36"
+    status = status_of(folder)
+    assert len(status["details"]) > status["transitions"] == 36
+    schedplan("replay", "runs/demo/front/plan-01.yaml", "--out", "cheap", cwd=folder)
 
 
 def test_data_goes_to_stdout_and_everything_else_to_stderr(folder):
@@ -241,7 +348,7 @@ def test_plugins_shows_the_built_ins_and_the_video_plug_in(folder):
     facts = json.loads(schedplan("plugins", "-f", "json", cwd=folder).stdout)["plugins"]
     by_name = {each["plugin"]: each for each in facts}
     assert list(by_name["built in"]["presets"]) == ["any", "basic", "extended"]
-    assert by_name["built in"]["estimators"]["exponential"] == ["delay: 'int' = 10"]
+    assert by_name["built in"]["estimators"]["exponential"][0].startswith("delay: 'int' = ")
     assert list(by_name["video"]["trainers"]) == ["video"]
 
 

@@ -10,10 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedplan import AtMost, CurveFit, Patience
+from schedplan import AtMost, Beam, Budget, CurveFit, Pareto, Patience, SearchOptions
 from schedplan.config import load_config, load_run
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
+from schedplan.pruning import FAST, NONE
 
 GOOD = """\
 name: paper
@@ -60,12 +61,44 @@ def test_a_good_configuration_becomes_a_problem(tmp_path):
     assert setup.make_trainer().metrics
 
 
-def test_defaults_are_the_papers(tmp_path):
+def test_defaults_are_filled_in(tmp_path):
     text = "name: a\nmetric: top1\naxes: {rate: [1, 2]}\ntrainer: {use: simulated}\n"
     setup = load_config(write(tmp_path, text))
-    assert setup.estimator == AtMost(400, CurveFit("exponential", 10))
+    assert setup.estimator == AtMost(400, CurveFit())
     assert [state.label for state in setup.graph.starts] == ["1"]
     assert [state.label for state in setup.graph.finals] == ["2"]
+    assert setup.options == SearchOptions()
+
+
+@pytest.mark.parametrize(
+    ("section", "options"),
+    [
+        ("prune: none", SearchOptions(pruning=NONE)),
+        ("prune: fast", SearchOptions(pruning=FAST)),
+        ("keep: {beam: 3}", SearchOptions(frontier=Beam(3))),
+        ("keep: pareto", SearchOptions(frontier=Pareto())),
+        ("keep: {pareto: 5}", SearchOptions(frontier=Pareto(5))),
+        ("order: dive", SearchOptions(order="dive")),
+        (
+            "budget: {epochs: 0, hours: 1.5}, cost: clip_length",
+            SearchOptions(budget=Budget(epochs=0, hours=1.5), cost="clip_length"),
+        ),
+        ("cost: batch_size", SearchOptions(cost="batch_size")),
+        ("speculate: true", SearchOptions(speculate=True)),
+    ],
+)
+def test_how_to_search_is_read(tmp_path, section, options):
+    setup = load_config(write(tmp_path, GOOD + f"search: {{{section}}}\n"))
+    assert setup.options == options
+    RunFolder(tmp_path / "run").configure(setup.facts())
+    assert load_run(RunFolder(tmp_path / "run")).options == options
+
+
+def test_the_cost_of_every_state_is_checked(tmp_path):
+    text = GOOD.replace("values: [16, 8, 4]", "values: [16, 8, 0]")
+    setup = load_config(write(tmp_path, text + "search: {cost: batch_size}\n"))
+    with pytest.raises(UsageError, match=r"'batch_size', is 0 under .*_128_"):
+        assert setup.options
 
 
 def test_overrides_replace_and_add_values(tmp_path):
@@ -90,6 +123,31 @@ def write_module(folder: Path) -> None:
         "def make(noise): return object()\ndef broken(noise): raise ValueError('no such luck')\n"
     )
 
+
+SEARCH = [
+    # (what stands in the section `search`, phrases of the message)
+    ("prune: quick", ["search.prune is 'quick'", "'none', 'safe' or 'fast'"]),
+    ("keep: beems", ["search.keep is 'beems'", "{beam: k}", "did you mean 'best'"]),
+    ("keep: {baem: 2}", ["search.keep is {'baem': 2}", "did you mean 'beam'"]),
+    ("keep: beam", ["search.keep is 'beam'", "{beam: k}"]),
+    ("keep: {beam: 0}", ["beam is 0", "whole numbers of at least 1"]),
+    ("keep: {beam: true}", ["beam is True", "whole numbers of at least 1"]),
+    ("keep: {pareto: 2.0}", ["pareto is 2.0", "whole numbers of at least 1"]),
+    ("keep: {best: 1}", ["search.keep is {'best': 1}", "best, {beam: k}"]),
+    ("keep: {beam: 2, pareto: 2}", ["search.keep is", "best, {beam: k}"]),
+    ("keep: 3", ["search.keep is 3"]),
+    ("order: div", ["search.order is 'div'", "'topological' or 'dive'"]),
+    ("budget: {epoch: 3}", ["unknown key 'epoch'", "did you mean 'epochs'"]),
+    ("budget: {epochs: -1}", ["search.budget.epochs is -1", "greater than or equal to 0"]),
+    ("budget: {epochs: 2.5}", ["search.budget.epochs is 2.5", "integer"]),
+    ("budget: {hours: .inf}", ["search.budget.hours is inf", "finite"]),
+    ("budget: 100", ["search.budget is 100"]),
+    ("cost: clip_lenght", ["'clip_lenght'", "did you mean 'clip_length'"]),
+    ("cost: sampling", ["'sampling', is 'consecutive' under", "numbers above 0"]),
+    ("cost: 2", ["search.cost is 2"]),
+    ("speculate: 1", ["search.speculate is 1"]),
+    ("kep: best", ["unknown key 'kep'", "did you mean 'keep'"]),
+]
 
 BAD = [
     # (what is replaced, by what, the line that the message names, phrases of the message)
@@ -143,7 +201,7 @@ BAD = [
     ("noise: 0.1", "nose: 0.1", 25, ["unknown key 'nose'", "did you mean 'noise'"]),
     ("noise: 0.1", "noise: -1", 25, ["noise is -1"]),
     ("metric: top1", "metric: top1\nplugins: [vide]", 3, ["no plug-in 'vide'", "'video'"]),
-    ("metric: top1", "metric: top1\nsearch: {prune: fast}", 3, ["search.prune is 'fast'"]),
+    *(("metric: top1", f"metric: top1\nsearch:\n  {text}", 4, say) for text, say in SEARCH),
 ]
 
 
@@ -156,6 +214,7 @@ def test_bad_configurations_are_located(tmp_path, monkeypatch, old, new, line, p
     with pytest.raises(UsageError) as caught:
         setup = load_config(file)
         assert setup.problem
+        assert setup.options
         setup.make_trainer()
     message = str(caught.value)
     for phrase in phrases:
@@ -219,6 +278,7 @@ def test_whatever_stands_in_a_section_ends_in_a_problem_or_a_named_error(
     try:
         setup = load_config(file)
         assert setup.problem.graph.states > 0
+        assert setup.options
         setup.make_trainer()
     except SchedplanError as error:
         assert str(file) in str(error)

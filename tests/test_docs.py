@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import schedplan
-from schedplan.config.model import Config
+from schedplan.config.model import Config, SearchSection
 from schedplan.errors import SchedplanError
 
 ROOT = Path(schedplan.__file__).parents[1]
@@ -46,13 +46,15 @@ def test_the_readmes_python_runs():
 
 
 def test_the_readmes_configurations_are_valid():
-    mine, links = map(yaml.safe_load, blocks("yaml"))
+    mine, links, search = map(yaml.safe_load, blocks("yaml"))
     assert Config.model_validate(mine).metric == "accuracy"
     assert Config.model_validate({**mine, **links}).links
+    assert Config.model_validate({**mine, **search}).search.order == "dive"
 
 
 def test_the_readme_names_every_key_of_the_configuration():
-    missing = [key for key in Config.model_fields if f"`{key}" not in README]
+    keys = [*Config.model_fields, *(f"search.{key}" for key in SearchSection.model_fields)]
+    missing = [key for key in keys if f"`{key}" not in README]
     assert missing == []
 
 

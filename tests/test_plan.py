@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_solver import kinetics
 
-from schedplan import Patience, Plan, Problem, SimulatedTrainer, Stage, replay, solve
+from schedplan import Patience, Plan, Problem, SimulatedTrainer, Stage, confirm, replay, solve
 from schedplan.errors import PlanError, RunFailedError, RunFolderError
+from schedplan.transition import TransitionEvent
 
 stages = st.builds(
     Stage,
@@ -28,6 +30,8 @@ plans = st.builds(
     score=st.floats(allow_nan=False),
     stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
     initial=st.none() | stages,
+    complete=st.booleans(),
+    confirmed=st.none() | st.floats(allow_nan=False),
     provenance=st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
 )
 
@@ -103,6 +107,40 @@ def test_a_replay_does_not_mix_with_another_run(tmp_path):
     problem, plan = solved(tmp_path)
     with pytest.raises(RunFolderError, match="another configuration"):
         replay(plan, problem.trainer, tmp_path / "run")
+
+
+def test_a_plan_is_confirmed_by_training_along_it_with_other_seeds(tmp_path):
+    problem, plan = solved(tmp_path)
+    confirmed = confirm(plan, problem.trainer, tmp_path / "confirm")
+    assert replace(confirmed, confirmed=None) == plan
+    assert confirmed.confirmed != plan.stages[-1].observed, "the noise is another one"
+    assert confirmed.confirmed == pytest.approx(plan.score, abs=0.1)
+    assert confirm(plan, problem.trainer, tmp_path / "again") == confirmed
+    assert confirm(confirmed, BreaksLater, tmp_path / "absent") == confirmed
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_confirmation_that_was_cut_off_goes_on(tmp_path):
+    problem, plan = solved(tmp_path)
+    with pytest.raises(RunFailedError, match="stage 2"):
+        confirm(plan, BreaksLater, tmp_path / "confirm")
+    events = []
+    confirmed = confirm(plan, problem.trainer, tmp_path / "confirm", on_event=events.append)
+    assert [event.known for event in events if isinstance(event, TransitionEvent)][1]
+    assert confirmed == confirm(plan, problem.trainer, tmp_path / "whole")
+
+
+def test_a_plan_without_stages_cannot_be_confirmed(tmp_path):
+    plan = Plan("a", "top1", "max", 0.5, ())
+    with pytest.raises(PlanError, match="no stages"):
+        confirm(plan, SimulatedTrainer, tmp_path / "confirm")
+
+
+def test_a_replay_with_another_seed_needs_a_folder_of_its_own(tmp_path):
+    problem, plan = solved(tmp_path)
+    replay(plan, problem.trainer, tmp_path / "replay", seed=1)
+    with pytest.raises(RunFolderError, match="seed was 1 and is now 2"):
+        replay(plan, problem.trainer, tmp_path / "replay", seed=2)
 
 
 class BreaksLater(SimulatedTrainer):

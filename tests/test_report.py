@@ -4,7 +4,8 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -27,10 +28,13 @@ from schedplan import (
     solve,
 )
 from schedplan.errors import UsageError
+from schedplan.frontier import Beam, Pareto
 from schedplan.graph import any_onward, basic, default_final, default_start, extended
 from schedplan.journal import Outcome, RunFolder, transition_key
 from schedplan.plan import Plan
-from schedplan.report import best_path, write_graph
+from schedplan.pruning import FAST, NONE
+from schedplan.report import Trace, trace, write_graph
+from schedplan.solver import SearchOptions
 
 KINETICS = {
     "sampling": ["consecutive", "uniform"],
@@ -58,21 +62,30 @@ GRAPHS = {
 every_graph = pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
 
 
-def solved(graph: StateGraph, folder: Path, problem=0, metric="quality", mode="max"):
-    """Return the plan of a simulated search and how its transitions ended."""
+def solved(graph: StateGraph, folder: Path, problem=0, metric="quality", mode="max", **options):
+    """Return the plan of a simulated search, and how its trainings ended, by transition."""
     trainer = partial(SimulatedTrainer, problem=problem)
-    plan = solve(Problem(graph, trainer, metric, mode, estimator=Patience(2)), folder)
-    keys = map(transition_key, graph.dag.edges)
-    return plan, {key: RunFolder(folder).transition(key).outcome() for key in keys}
+    task = Problem(graph, trainer, metric, mode, estimator=Patience(2))
+    plan = solve(task, folder, options=SearchOptions(**{"pruning": NONE, **options}))
+    edges = {transition_key(edge): edge for edge in graph.dag.edges}
+    ended = defaultdict(list)
+    for training in RunFolder(folder).trainings():
+        if outcome := training.outcome():
+            ended[edges[training.transition]].append(outcome)
+    return plan, dict(ended)
 
 
-def done(score: float, epoch: int = 5) -> Outcome:
-    return Outcome(
-        "done", "peak", epoch, score, (score,), "model", origin=None, seed=0, seconds=1.0
-    )
+def done(score: float, epoch: int = 5, origin: Outcome | None = None) -> Outcome:
+    """Return how a transition ended that was trained from the model of `origin`."""
+    start = origin.identity if origin else None
+    scores = (0.0, 0.1, 0.2, 0.3, 0.4, score, 0.4)
+    return Outcome("done", "peak", epoch, score, scores, "model", start, seed=0, seconds=1.0)
 
 
 FAILED = Outcome("failed", "NaN", 0, None, (), None, origin=None, seed=0, seconds=1.0)
+PRUNED = Outcome(
+    "pruned", "race: too low", 1, 0.9, (0.1, 0.9), None, origin=None, seed=0, seconds=1.0
+)
 
 
 def labels(path) -> list[str]:
@@ -86,70 +99,116 @@ def svg_texts(file: Path) -> Counter[str]:
 @pytest.fixture
 def kinetics(tmp_path):
     graph = GRAPHS["kinetics"]
-    plan, outcomes = solved(graph, tmp_path / "run")
-    return graph, plan, outcomes, best_path(graph, outcomes, "max")
+    plan, trainings = solved(graph, tmp_path / "run")
+    found = trace(graph, trainings, "max", plan)
+    return graph, plan, found.outcomes, found.path
 
 
-# best_path
+# trace
 
 
-def assert_is_plan(path, plan: Plan, outcomes) -> None:
-    taken = [outcomes[transition_key(edge)] for edge in path]
-    states = [edge[1].label for edge, outcome in zip(path, taken, strict=True) if outcome.epoch]
+def assert_is_plan(found: Trace, plan: Plan) -> None:
+    taken = [found.outcomes[transition_key(edge)] for edge in found.path]
+    steps = zip(found.path, taken, strict=True)
+    states = [edge[1].label for edge, outcome in steps if outcome.epoch]
     assert states == [stage.state for stage in plan.stages]
     assert sum(outcome.epoch for outcome in taken) == plan.epochs
     assert taken[-1].score == plan.score
-    assert all(a[1] == b[0] for a, b in pairwise(path))
+    assert all(a[1] == b[0] for a, b in pairwise(found.path))
+    assert [taken[0].origin, *(each.identity for each in taken[:-1])] == [
+        None,
+        *(each.origin for each in taken[1:]),
+    ]
 
 
 @every_graph
 @pytest.mark.parametrize(("metric", "mode"), [("quality", "max"), ("loss", "min")])
-def test_the_best_path_is_the_plans(graph, metric, mode, tmp_path):
-    plan, outcomes = solved(graph, tmp_path, problem=1, metric=metric, mode=mode)
-    assert_is_plan(best_path(graph, outcomes, mode), plan, outcomes)
+def test_the_path_shown_is_the_plans_with_the_plan_or_without(graph, metric, mode, tmp_path):
+    plan, trainings = solved(graph, tmp_path, problem=1, metric=metric, mode=mode)
+    assert_is_plan(trace(graph, trainings, mode, plan), plan)
+    assert_is_plan(trace(graph, trainings, mode), plan)
 
 
-@settings(deadline=None, max_examples=10)
-@given(problem=st.integers(0, 10_000))
-def test_the_best_path_is_the_plans_for_any_problem(problem, tmp_path_factory):
+OPTIONS = [
+    {"pruning": FAST},
+    {"pruning": FAST, "order": "dive"},
+    {"frontier": Beam(3)},
+    {"frontier": Pareto(3), "pruning": FAST},
+]
+
+
+@settings(max_examples=10)
+@given(problem=st.integers(0, 10_000), options=st.sampled_from(OPTIONS))
+def test_the_path_shown_is_the_plans_however_was_searched(problem, options, tmp_path_factory):
     graph = GRAPHS["layers with long transitions"]
-    plan, outcomes = solved(graph, tmp_path_factory.mktemp("run"), problem)
-    assert_is_plan(best_path(graph, outcomes, "max"), plan, outcomes)
+    plan, trainings = solved(graph, tmp_path_factory.mktemp("run"), problem, **options)
+    found = trace(graph, trainings, "max", plan)
+    assert_is_plan(found, plan)
+    assert set(found.outcomes) == {transition_key(edge) for edge in trainings}
 
 
-def test_equal_scores_are_decided_by_fewer_epochs_and_then_by_order():
-    graph = make_graph({"clip": [16, 32], "rate": [0.1, 0.01]}, basic)
-    keys = list(map(transition_key, graph.dag.edges))
-    outcomes = {key: done(0.5) for key in keys}
-    first = next(state for state in graph.dag.predecessors(graph.finals[0]))
-    assert best_path(graph, outcomes, "max")[-1][0] == min(
-        graph.dag.predecessors(graph.finals[0]), key=graph.order.index
-    )
-    slower = outcomes | {transition_key((first, graph.finals[0])): done(0.5, epoch=6)}
-    assert best_path(graph, slower, "max")[-1][0] != first
+SQUARE = make_graph({"clip": [16, 32], "rate": [0.1, 0.01]}, basic)
+EDGES = {transition_key(edge): edge for edge in SQUARE.dag.edges}
 
 
-def test_a_failed_transition_is_avoided_and_a_dead_state_is_settled():
-    graph = make_graph({"clip": [16, 32], "rate": [0.1, 0.01]}, basic)
-    outcomes = {
-        "S0__16_0.1": done(0.1),
-        "16_0.1__32_0.1": FAILED,
-        "16_0.1__16_0.01": done(0.2),
-        "16_0.01__32_0.01": done(0.3),
+def named(**trainings) -> dict:
+    return {EDGES[key]: ended for key, ended in trainings.items()}
+
+
+def test_of_equal_scores_fewer_epochs_win():
+    first = done(0.1)
+    one, other = done(0.3, origin=first), done(0.2, origin=first)
+    trainings = {
+        "S0__16_0.1": [first],
+        "16_0.1__32_0.1": [one],
+        "16_0.1__16_0.01": [other],
+        "32_0.1__32_0.01": [done(0.5, origin=one)],
+        "16_0.01__32_0.01": [done(0.5, epoch=4, origin=other)],
     }
-    path = best_path(graph, outcomes, "max")
+    path = trace(SQUARE, named(**trainings)).path
     assert labels(path) == ["S0", "16_0.1", "16_0.01", "32_0.01"]
 
 
-def test_an_unfinished_search_has_the_path_to_the_best_settled_final_state(kinetics):
+@pytest.mark.parametrize("ended", [FAILED, PRUNED], ids=["failed", "pruned"])
+def test_what_led_to_no_model_is_not_on_the_path(ended):
+    first = done(0.1)
+    second = done(0.2, origin=first)
+    trainings = {
+        "S0__16_0.1": [first],
+        "16_0.1__32_0.1": [ended],
+        "16_0.1__16_0.01": [second],
+        "16_0.01__32_0.01": [done(0.3, origin=second)],
+    }
+    path = trace(SQUARE, named(**trainings)).path
+    assert labels(path) == ["S0", "16_0.1", "16_0.01", "32_0.01"]
+
+
+def test_of_several_trainings_the_one_from_the_best_model_is_shown_or_the_plans():
+    first = done(0.1)
+    worse, better = done(0.2, origin=first), done(0.2, epoch=3, origin=first)
+    from_worse, from_better = done(0.5, origin=worse), done(0.4, origin=better)
+    elsewhere = done(0.3, origin=first)
+    trainings = {
+        "S0__16_0.1": [first],
+        "16_0.1__16_0.01": [worse, better],
+        "16_0.1__32_0.1": [elsewhere],
+        "16_0.01__32_0.01": [from_worse, from_better],
+    }
+    found = trace(SQUARE, named(**trainings))
+    assert found.outcomes["16_0.1__16_0.01"] == worse, "the path begins from it"
+    trainings["32_0.1__32_0.01"] = [done(0.6, origin=elsewhere)]
+    found = trace(SQUARE, named(**trainings))
+    assert found.outcomes["16_0.01__32_0.01"] == from_better
+
+
+def test_an_unfinished_search_has_the_best_path_so_far(kinetics, tmp_path):
     graph, _, outcomes, _ = kinetics
-    consecutive = {key: each for key, each in outcomes.items() if "uniform" not in key}
-    assert best_path(graph, consecutive, "max")[-1][1].value("sampling") == "consecutive"
-    final = {key for key in outcomes if key.endswith("_128_0.0004")}
-    last_missing = {key: each for key, each in outcomes.items() if key not in {min(final)}}
-    assert best_path(graph, last_missing, "max")[-1][1].value("sampling") == "uniform"
-    assert best_path(graph, {k: o for k, o in outcomes.items() if k not in final}, "max") == []
-    assert best_path(graph, {}, "max") == []
+    trainings = {e: [outcomes[transition_key(e)]] for e in graph.dag.edges}
+    consecutive = {e: each for e, each in trainings.items() if e[1].value("sampling") != "uniform"}
+    assert trace(graph, consecutive).path[-1][1].value("sampling") == "consecutive"
+    begun = {e: each for e, each in trainings.items() if e[1] not in graph.finals}
+    assert trace(graph, begun).path == ()
+    assert trace(graph, {}).path == ()
 
 
 # Every format
@@ -158,11 +217,12 @@ def test_an_unfinished_search_has_the_path_to_the_best_settled_final_state(kinet
 @every_graph
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".dot", ".graphml"])
 def test_every_graph_is_written_solved_or_not(graph, suffix, tmp_path):
-    _, outcomes = solved(graph, tmp_path / "run")
+    plan, trainings = solved(graph, tmp_path / "run")
+    found = trace(graph, trainings, "max", plan)
     file = tmp_path / "new" / f"graph{suffix}"
     write_graph(file, graph)
     unsolved = file.read_bytes()
-    write_graph(file, graph, outcomes, best_path(graph, outcomes, "max"), "title", "quality")
+    write_graph(file, graph, found.outcomes, found.path, "title", "quality")
     assert len(file.read_bytes()) > len(unsolved) > 0
     assert list(file.parent.iterdir()) == [file]
 
@@ -216,6 +276,10 @@ def test_the_legend_explains_what_is_there_and_no_more(kinetics, tmp_path):
     assert not {"failed", "not trained", "transition"} & set(svg_texts(file))
     write_graph(file, graph, {"S0__uniform_16_0.04": FAILED, "S0__uniform_32_0.04": done(0.5)})
     assert {"failed", "not trained", "explored, with its score"} <= set(svg_texts(file))
+    assert "pruned" not in svg_texts(file)
+    write_graph(file, graph, {"S0__uniform_16_0.04": PRUNED})
+    assert {"pruned", "not trained"} <= set(svg_texts(file))
+    assert "18 states, 36 transitions (1 pruned, 35 not trained)" in svg_texts(file)
 
 
 def test_the_same_input_gives_the_same_svg_whatever_style_the_user_has_set(kinetics, tmp_path):
@@ -304,23 +368,46 @@ def test_the_best_score_of_a_state_depends_on_the_mode(mode, best, tmp_path):
     assert nx.read_graphml(tmp_path / "graph.graphml").nodes["32_0.01"]["score"] == best
 
 
-def test_failed_and_missing_transitions_are_told_apart(tmp_path):
+def test_failed_pruned_and_missing_transitions_are_told_apart(tmp_path):
     graph = GRAPHS["one axis"]
-    write_graph(tmp_path / "graph.graphml", graph, {"S0__0.1": FAILED})
+    outcomes = {"S0__0.1": FAILED, "0.1__0.03": PRUNED}
+    write_graph(tmp_path / "graph.graphml", graph, outcomes)
     read = nx.read_graphml(tmp_path / "graph.graphml")
-    assert read.edges["S0", "0.1"] == {"status": "failed", "chosen": False}
-    assert read.edges["0.1", "0.03"] == {"status": "waiting", "chosen": False}
+    facts = {"status": "failed", "reason": "NaN", "chosen": False}
+    assert read.edges["S0", "0.1"] == facts
+    facts = {"status": "pruned", "reason": "race: too low", "chosen": False}
+    assert read.edges["0.1", "0.03"] == facts
+    assert read.edges["0.03", "0.01"] == {"status": "waiting", "chosen": False}
+    assert "score" not in read.nodes["0.03"], "what was pruned gives a state no score"
+    write_graph(tmp_path / "graph.dot", graph, outcomes)
+    assert 'reason="race: too low"' in (tmp_path / "graph.dot").read_text()
+
+
+def test_a_reason_may_hold_any_character(tmp_path):
+    graph = GRAPHS["one axis"]
+    broken = replace(FAILED, reason='a\x00b\n"c" <d>')
+    for suffix in (".graphml", ".dot", ".svg"):
+        write_graph(tmp_path / f"graph{suffix}", graph, {"S0__0.1": broken})
+    edge = nx.read_graphml(tmp_path / "graph.graphml").edges["S0", "0.1"]
+    assert edge["reason"] == 'a b "c" <d>'
+
+
+def test_pruned_transitions_are_drawn_in_an_overview_too(tmp_path):
+    graph = make_graph({name: range(6) for name in "abc"}, basic)
+    pruned = {transition_key(edge): PRUNED for edge in list(graph.dag.edges)[::2]}
+    write_graph(tmp_path / "graph.svg", graph, pruned)
+    assert {"pruned", "not trained"} <= set(svg_texts(tmp_path / "graph.svg"))
 
 
 @every_graph
 def test_dot_has_every_transition_once(graph, tmp_path):
-    _, outcomes = solved(graph, tmp_path / "run")
-    path = best_path(graph, outcomes, "max")
-    write_graph(tmp_path / "graph.dot", graph, outcomes, path)
+    plan, trainings = solved(graph, tmp_path / "run")
+    found = trace(graph, trainings, "max", plan)
+    write_graph(tmp_path / "graph.dot", graph, found.outcomes, found.path)
     text = (tmp_path / "graph.dot").read_text()
     edges = re.findall(r'^  "([^"]+)" -> "([^"]+)" \[(.+)\];$', text, re.MULTILINE)
     written = Counter((source, target) for source, target, _ in edges)
     assert written == Counter((source.label, target.label) for source, target in graph.dag.edges)
     chosen = {(source, target) for source, target, facts in edges if 'chosen="true"' in facts}
-    assert chosen == {(source.label, target.label) for source, target in path}
+    assert chosen == {(source.label, target.label) for source, target in found.path}
     assert text.count("{") == text.count("}") == 1

@@ -1,6 +1,7 @@
 """The command line: data on stdout, everything else on stderr, errors as one clear message.
 
-Exit codes: 0 done; 1 failed; 2 bad configuration or usage; 130 interrupted, resumable.
+Exit codes: 0 done; 1 failed; 2 bad configuration or usage; 3 budget reached,
+resumable; 130 interrupted, resumable.
 """
 
 from __future__ import annotations

@@ -9,16 +9,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Group
 
 from schedplan.cli import views
+from schedplan.cli.curves import curves
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
+from schedplan.cli.search import (
+    confirm_plan,
+    draw,
+    draw_what_is_missing,
+    find_plan,
+    load_front,
+    warn_of_unreached,
+    warn_of_what_is_missing,
+)
+from schedplan.cli.status import status_facts, status_table
 from schedplan.cli.tables import Format, print_data
 from schedplan.config import Setup, load_config, load_plan, load_run
-from schedplan.errors import SchedplanError, UsageError
-from schedplan.journal import RunFolder, transition_key
+from schedplan.errors import BudgetError, UsageError
+from schedplan.journal import RunFolder
 from schedplan.plan import Plan, replay
-from schedplan.report import best_path, write_graph
-from schedplan.solver import Event, solve
+from schedplan.report import write_graph
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,10 +84,10 @@ def check(
 ) -> None:
     """Check a configuration; count states and transitions, bound the cost."""
     setup = load_config(config, plugin or (), set_ or ())
-    setup.problem  # noqa: B018 - building it is the check
+    _check(setup)
     with redirect_stdout(sys.stderr):
         setup.make_trainer()
-    _warn_of_unreached(setup)
+    warn_of_unreached(setup)
     facts = views.check_facts(setup)
     print_data(facts, views.check_table(facts), form)
 
@@ -90,87 +101,28 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train again what failed in an earlier run.")
     ] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Train along the plan once more, from scratch.")
+    ] = False,
     form: Form = Format.TABLE,
 ) -> None:
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
     setup = load_config(config, plugin or (), set_ or ())
-    setup.problem  # noqa: B018 - what is wrong with it is told before a folder is made
+    _check(setup)  # before a folder is made
     folder = RunFolder(out or Path("runs") / setup.config.name)
     folder.configure(setup.facts())
-    if folder.plan_file.exists() and not retry_failed:
-        log.info("the run is finished; to search anew, name another folder with --out")
-    else:
-        with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
-            _search(setup, folder, retry_failed)
-    plan = Plan.load(folder.plan_file)
-    print_data(plan.as_dict(), views.plan_table(plan), form)
-    _draw_what_is_missing(setup, folder)
-    _warn_of_what_is_missing(setup, folder, plan)
+    with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
+        plan = find_plan(setup, folder, retry_failed)
+        if confirm and plan.complete:
+            plan = confirm_plan(setup, folder, plan)
+    front = load_front(folder)
+    table = Group(views.plan_table(plan), *views.front_tables(front, setup.config.search.cost))
+    print_data(plan.as_dict(), table, form)
+    draw_what_is_missing(setup, folder)
+    warn_of_what_is_missing(setup, folder, plan)
     log.info("the plan, the model and the picture are in %s", folder.path)
-
-
-def _draw_what_is_missing(setup: Setup, folder: RunFolder) -> None:
-    for suffix in (".svg", ".png"):
-        picture = folder.path / f"graph{suffix}"
-        if not picture.exists() or picture.stat().st_mtime < folder.plan_file.stat().st_mtime:
-            _draw(folder, setup, picture)
-
-
-def _warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None:
-    """Say what a person would want to know before trusting the plan."""
-    facts = views.status_facts(folder, setup.graph)
-    if facts["failed"]:
-        log.warning(
-            "%d transitions failed and %d could not start; see `schedplan status %s`. Once the "
-            "cause is mended: --retry-failed",
-            facts["failed"],
-            facts["waiting"],
-            folder.path,
-        )
-    if not plan.stages:
-        log.warning("no training improved on the untrained model: does the trainer learn?")
-    _warn_of_unreached(setup)
-
-
-def _warn_of_unreached(setup: Setup) -> None:
-    if setup.graph.unreached:
-        names = ", ".join(state.label for state in setup.graph.unreached)
-        log.warning("no start leads to the final states %s", names)
-
-
-def _search(setup: Setup, folder: RunFolder, retry_failed: bool) -> None:
-    problem = setup.problem
-    setup.make_trainer()
-    if retry_failed:  # an interrupted retry must not look like a finished run
-        folder.plan_file.unlink(missing_ok=True)
-    ended = len(list(folder.path.glob("transitions/*/result.json")))
-    if ended:
-        log.info("resuming: %d of %d transitions have ended", ended, problem.graph.transitions)
-    with (
-        log_to_file(folder.path / "log.txt"),
-        Display(setup.config.metric, problem.graph.transitions) as display,
-    ):
-
-        def on_event(event: Event) -> None:
-            display(event)
-            setup.plugins.emit(event)
-
-        try:
-            solve(
-                problem,
-                folder.path,
-                on_event=on_event,
-                keep_snapshots=setup.config.search.keep_snapshots,
-                retry_failed=retry_failed,
-                config=setup.facts(),
-                provenance={
-                    "config": setup.facts(),
-                    "source": str(Path(setup.document.file).resolve()),
-                },
-            )
-        except SchedplanError as error:
-            log.debug("ended by an error", exc_info=True)
-            raise setup.locate(error) from None
+    if not plan.complete:
+        raise typer.Exit(BudgetError.exit_code)
 
 
 @app.command()
@@ -178,10 +130,10 @@ def status(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     form: Form = Format.TABLE,
 ) -> None:
-    """Show what is done, begun and failed in a run, and the time left."""
+    """Show what is done, begun, pruned and failed in a run, and the time left."""
     folder = RunFolder(run)
-    facts = views.status_facts(folder, load_run(folder).graph)
-    print_data(facts, views.status_table(facts), form)
+    facts = status_facts(folder, load_run(folder))
+    print_data(facts, status_table(facts), form)
 
 
 @app.command()
@@ -204,7 +156,7 @@ def graph(
     """Draw the graph of states; of a run, with its scores and the path chosen."""
     if source.is_dir():
         folder = RunFolder(source)
-        _draw(folder, load_run(folder), output)
+        draw(folder, load_run(folder), output)
     else:
         setup = load_config(source, plugin or (), set_ or ())
         write_graph(output, setup.graph, title=setup.config.name)
@@ -247,6 +199,9 @@ def plugins(form: Form = Format.TABLE) -> None:
     print_data({"plugins": facts}, views.plugin_table(facts), form)
 
 
+app.command()(curves)
+
+
 def _load_plan(path: Path) -> Plan:
     if not path.is_dir():
         return Plan.load(path)
@@ -263,12 +218,6 @@ def _load_plan(path: Path) -> Plan:
     return Plan.load(folder.plan_file)
 
 
-def _draw(folder: RunFolder, setup: Setup, output: Path) -> None:
-    outcomes = {
-        key: outcome
-        for key in map(transition_key, setup.graph.dag.edges)
-        if (outcome := folder.transition(key).outcome())
-    }
-    path = best_path(setup.graph, outcomes, setup.config.mode)
-    config = setup.config
-    write_graph(output, setup.graph, outcomes, path, config.name, config.metric, config.mode)
+def _check(setup: Setup) -> None:
+    """Build what is configured, which is what checks it; a trainer is left to the caller."""
+    _ = setup.problem, setup.options

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from schedplan.solver import Event, PlanEvent, RunEvent
+from schedplan.solver.search import SUPERSEDED
 from schedplan.transition import EpochEvent, TransitionEvent
 
 log = logging.getLogger("schedplan")
@@ -79,7 +80,8 @@ class Display:
             speed_estimate_period=_FOR_EVER,
         )
         self._task = self._progress.add_task("training", total=total, epoch="")
-        self._total, self._ended = total, 0
+        self._total = total
+        self._ended: set[str] = set()  # a transition may be trained from several models
 
     def __enter__(self) -> Display:
         self._progress.start()
@@ -110,11 +112,17 @@ class Display:
         if event.outcome is None:
             log.debug("%s: starts with %s", event.key, _short(event.params))
             return
-        self._ended += 1
-        place = f"[{self._ended}/{self._total}] {event.key}"
         outcome = event.outcome
+        if outcome.status == "pruned" and outcome.reason.startswith(SUPERSEDED):
+            log.debug("%s: %s", event.key, outcome.reason)
+            return  # the transition itself goes on, from a better model
+        self._ended.add(event.key.partition("@")[0])
+        self._progress.update(self._task, completed=len(self._ended))
+        place = f"[{len(self._ended)}/{self._total}] {event.key}"
         if event.known:
             log.debug("%s: known from an earlier run", place)
+        elif outcome.status == "pruned":
+            log.info("%s: pruned: %s", place, outcome.reason)
         elif outcome.status == "failed":
             log.warning("%s: failed: %s", place, outcome.reason)
         else:
@@ -127,7 +135,6 @@ class Display:
                 outcome.epochs_trained,
                 f"{outcome.seconds:.1f} s",
             )
-        self._progress.advance(self._task)
 
 
 def _short(params: Any) -> str:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from schedplan.cli.tables import make_table, pairs_table
 from schedplan.config import Setup
 from schedplan.errors import PluginError
-from schedplan.graph import StateGraph
-from schedplan.journal import Outcome, RunFolder, transition_key
+from schedplan.journal import Outcome
 from schedplan.plan import Plan
 from schedplan.plugins import KINDS, Entry, Plugins, installed
 
@@ -64,9 +60,44 @@ def plan_table(plan: Plan) -> Table:
         )
         for number, stage in enumerate(plan.stages, start=1)
     ]
-    title = f"{plan.name}: {plan.metric} {plan.score:.4g} after {plan.epochs} epochs"
     return make_table(
-        title, ["stage#", *names, "epochs#", f"{plan.metric} (fitted)#", "measured#"], rows
+        plan_title(plan),
+        ["stage#", *names, "epochs#", f"{plan.metric} (fitted)#", "measured#"],
+        rows,
+    )
+
+
+def plan_title(plan: Plan) -> str:
+    """Return in words what a plan reaches: as fitted, as measured, and when trained once more."""
+    scores = [f"{plan.score:.4g} fitted"]
+    scores += [f"{stage.observed:.4g} measured" for stage in plan.path[-1:]]
+    if plan.confirmed is not None:
+        scores.append(f"{plan.confirmed:.4g} confirmed")
+    so_far = "" if plan.complete else ", the best so far"
+    return f"{plan.name}: {plan.metric} {', '.join(scores)}; {plan.epochs} epochs{so_far}"
+
+
+def front_tables(plans: Sequence[Plan], cost: str | None) -> Iterator[Table]:
+    """Show the plans that trade score for cost, if there are any.
+
+    Args:
+        plans: the cheapest first.
+        cost: the hyperparameter that says what an epoch costs; None: 1.
+    """
+    if not plans:
+        return
+    rows = [
+        (
+            f"front/plan-{number:02d}.yaml",
+            sum(stage.epochs * (stage.params[cost] if cost else 1) for stage in plan.stages),
+            plan.epochs,
+            plan.score,
+        )
+        for number, plan in enumerate(plans, start=1)
+    ]
+    metric = plans[0].metric
+    yield make_table(
+        "cost against score", ["plan", "cost#", "epochs#", f"{metric} (fitted)#"], rows
     )
 
 
@@ -96,52 +127,6 @@ def replay_table(facts: dict[str, Any]) -> Table:
     return make_table(title, ["state", "epochs#", "planned#", "reached#"], rows)
 
 
-def status_facts(folder: RunFolder, graph: StateGraph) -> dict[str, Any]:
-    """Return what is done, begun, failed and waiting, and how long the rest may take.
-
-    A transition that can never start because all that lead to it failed counts as waiting.
-    """
-    rows = [_transition_facts(folder, transition_key(edge)) for edge in graph.dag.edges]
-    counts = Counter(row["status"] for row in rows)
-    ended = [row["seconds"] for row in rows if row["status"] in ("done", "failed")]
-    finished = folder.plan_file.exists()
-    remaining = 0 if finished else len(rows) - len(ended)
-    return {
-        "run": str(folder.path),
-        "finished": finished,
-        "transitions": len(rows),
-        **{status: counts[status] for status in ("done", "failed", "begun", "waiting")},
-        "epochs": sum(row["epochs"] for row in rows),
-        "seconds": sum(row["seconds"] for row in rows),
-        "seconds_left": remaining * sum(ended) / len(ended) if ended else None,
-        "details": rows,
-    }
-
-
-def status_table(facts: dict[str, Any]) -> Group:
-    """Show `status_facts`: a row per transition, why some failed, and a summary at the end."""
-    rows = [
-        (r["transition"], r["status"], r["epochs"], r["epoch"], r["score"])
-        for r in facts["details"]
-        if r["status"] != "waiting"
-    ]
-    failures = [
-        f"{r['transition']} failed: {r['reason']}"
-        for r in facts["details"]
-        if r["status"] == "failed"
-    ]
-    left = facts["seconds_left"]
-    state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
-    summary = (
-        f"{facts['done']} of {facts['transitions']} transitions done, {facts['failed']} failed, "
-        f"{facts['begun']} begun, {facts['waiting']} waiting\n"
-        f"{facts['epochs']} epochs in {duration(facts['seconds'])}; {state}"
-    )
-    columns = ["transition", "status", "trained#", "kept#", "score#"]
-    table = make_table(facts["run"], columns, rows)
-    return Group(table, *map(Text, failures), Text(summary))
-
-
 def plugin_facts() -> list[dict[str, Any]]:
     """Return the built-ins and every plug-in installed, and what each adds."""
     facts = [_additions("built in", Plugins(), "schedplan")]
@@ -166,44 +151,6 @@ def plugin_table(facts: Sequence[dict[str, Any]]) -> Table:
         (each["plugin"], "cannot be loaded", each["error"], "") for each in facts if "error" in each
     ]
     return make_table("plug-ins", ["plug-in", "adds", "name", "options"], rows)
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time for people.
-
-    Example:
-        >>> duration(3700), duration(59)
-        ('1 h 1 min', '59 s')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _transition_facts(folder: RunFolder, key: str) -> dict[str, Any]:
-    transition = folder.transition(key)
-    if outcome := transition.outcome():
-        return {
-            "transition": key,
-            "status": outcome.status,
-            "epochs": outcome.epochs_trained,
-            "epoch": outcome.epoch,
-            "score": outcome.score,
-            "seconds": outcome.seconds,
-            "reason": outcome.reason,
-        }
-    records = transition.records()
-    return {
-        "transition": key,
-        "status": "begun" if records else "waiting",
-        "epochs": max(len(records) - 1, 0),
-        "epoch": None,
-        "score": records[-1].score if records else None,
-        "seconds": sum(record.seconds for record in records),
-        "reason": None,
-    }
 
 
 def _additions(title: str, plugins: Plugins, owner: str) -> dict[str, Any]:

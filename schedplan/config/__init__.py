@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from inspect import isgeneratorfunction
+from inspect import isgeneratorfunction, signature
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,19 +17,23 @@ from pydantic import ValidationError
 from schedplan.config.model import Config, allowed_keys
 from schedplan.config.options import bind, call, from_pydantic
 from schedplan.config.yaml_file import Document, KeyPath, override, read_yaml, unknown_key
-from schedplan.errors import ConfigError, SchedplanError, TrainerError
+from schedplan.errors import ConfigError, SchedplanError, TrainerError, did_you_mean
+from schedplan.frontier import FRONTIERS, Frontier
 from schedplan.graph import StateGraph, build_graph, default_final, default_start
 from schedplan.journal import RunFolder
 from schedplan.knees import AtMost, KneeEstimator
 from schedplan.plan import Plan
 from schedplan.plugins import Entry, Plugins, import_attribute
+from schedplan.pruning import FAST, NONE, SAFE
 from schedplan.rules import Rule, Where
-from schedplan.solver import Problem
+from schedplan.solver import Budget, Problem, SearchOptions
 from schedplan.space import Axis, Link, Space
 from schedplan.trainer import GeneratorTrainer, Trainer, TrainerFactory
 from schedplan.transition import unknown_metric
 
 __all__ = ["Config", "Setup", "load_config", "load_plan", "load_run"]
+
+_PRUNING = {"none": NONE, "safe": SAFE, "fast": FAST}
 
 
 def load_config(path: Path, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Setup:
@@ -206,6 +210,26 @@ class Setup:
                         check_state(self.space.params(state))
             return trainer
 
+    @cached_property
+    def options(self) -> SearchOptions:
+        """How the graph is searched; the cost of every state's epochs is checked."""
+        section = self.config.search
+        budget = {name: value for name, value in section.budget if value is not None}
+        with self._located("search", "keep"):
+            frontier = _frontier(section.keep)
+        with self._located():
+            options = SearchOptions(
+                pruning=_PRUNING[section.prune],
+                frontier=frontier,
+                order=section.order,
+                budget=Budget(**budget),
+                cost=section.cost,
+                speculate=section.speculate,
+            )
+            for state in self.graph.order[1:]:
+                options.epoch_cost(state)
+            return options
+
     @property
     def problem(self) -> Problem:
         """All of it together."""
@@ -254,6 +278,26 @@ class Setup:
             rule: Rule = made if isinstance(made, Rule) else Where(made)
             rule.check(self.space)
         return rule
+
+
+def _frontier(stated: object) -> Frontier:
+    """Read `NAME` or `{NAME: width}`."""
+    parts = [part for item in stated.items() for part in item] if isinstance(stated, dict) else []
+    name, *width = parts or [stated]
+    make = FRONTIERS.get(name) if isinstance(name, str) else None
+    if make and _takes(make, len(width)):
+        return make(*width)
+    raise ConfigError(
+        f"search.keep is {stated!r}",
+        allowed="best, {beam: k}, pareto or {pareto: k}",
+        hint=None if make else did_you_mean(name, FRONTIERS),
+    )
+
+
+def _takes(factory: Callable[..., Any], arguments: int) -> bool:
+    """Return whether a function can be called with so many arguments."""
+    parameters = signature(factory).parameters.values()
+    return sum(each.default is each.empty for each in parameters) <= arguments <= len(parameters)
 
 
 def _name_and_options(stated: str | dict[str, Any], path: KeyPath) -> tuple[str, dict[str, Any]]:

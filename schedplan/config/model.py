@@ -51,10 +51,26 @@ class KneeSection(_Section):
     max_epochs: Annotated[int, Field(ge=1)] = 400
 
 
-class SearchSection(_Section):
-    """How the graph is searched: exhaustively, as the paper does."""
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-    prune: Literal["none"] = "none"
+
+class BudgetSection(_Section):
+    """Where the search stops, all sessions of a run together; without a number: nowhere."""
+
+    epochs: Annotated[int, Field(ge=0)] | None = None
+    cost: Amount | None = None
+    hours: Amount | None = None
+
+
+class SearchSection(_Section):
+    """How the graph is searched."""
+
+    prune: Literal["none", "safe", "fast"] = "safe"
+    keep: Any = "best"  # NAME or {NAME: width}, see `schedplan.frontier.FRONTIERS`
+    order: Literal["topological", "dive"] = "topological"
+    budget: BudgetSection = BudgetSection()
+    cost: str | None = None
+    speculate: bool = False
     keep_snapshots: Literal["best", "all"] = "best"
 
 
@@ -90,10 +106,10 @@ def allowed_keys(path: tuple[str | int, ...]) -> list[str]:
         >>> allowed_keys(("links", "batch_size"))
         ['of', 'values']
     """
-    sections: dict[str | int, type[BaseModel]] = {
-        "transitions": TransitionsSection,
-        "search": SearchSection,
-        "links": LinkSection,
+    sections: dict[tuple[str | int, ...], type[BaseModel]] = {
+        (): Config,
+        ("transitions",): TransitionsSection,
+        ("search",): SearchSection,
+        ("search", "budget"): BudgetSection,
     }
-    model = sections.get(path[0], Config) if path else Config
-    return list(model.model_fields)
+    return list(sections.get(path, LinkSection).model_fields)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -24,7 +24,9 @@ _MOST_DOTS = 6000
 _MOST_SHAPES = 5000
 """More lines than that go into a vector file as one bitmap, which stays small and quick."""
 
-_DASHES = (0.0, (4.0, 2.5))
+Stroke: TypeAlias = Literal["solid", "dashed", "dotted"]
+
+_DASHES = {"solid": "solid", "dashed": (0.0, (4.0, 2.5)), "dotted": (0.0, (1.0, 2.0))}
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Pen:
 
     color: str
     width: float = 1.0
-    dashed: bool = False
+    stroke: Stroke = "solid"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Canvas:
             facecolor=face,
             edgecolor=pen.color,
             linewidth=pen.width,
-            linestyle=_DASHES if pen.dashed else "solid",
+            linestyle=_DASHES[pen.stroke],
             zorder=next(self._order),
         )
         self._axes.add_artist(patch)
@@ -114,7 +116,7 @@ class Canvas:
             facecolor="none",
             edgecolor=pen.color,
             linewidth=pen.width,
-            linestyle=_DASHES if pen.dashed else "solid",
+            linestyle=_DASHES[pen.stroke],
             capstyle="butt",
             zorder=next(self._order),
         )
@@ -131,7 +133,7 @@ class Canvas:
             ends,
             colors=pen.color,
             linewidths=pen.width,
-            linestyles=_DASHES if pen.dashed else "solid",
+            linestyles=_DASHES[pen.stroke],
             rasterized=len(ends) > _MOST_SHAPES,
             zorder=next(self._order),
         )

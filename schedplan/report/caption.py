@@ -76,9 +76,9 @@ class Caption:
 
 def _facts(view: GraphView) -> str:
     """Return in words how large the graph is and what a search has found in it."""
-    status = Counter(arrow.status for arrow in view.arrows)
-    failed, waiting = status["failed"], status["waiting"] if view.known else 0
-    troubles = [f"{failed:,} failed"] * bool(failed) + [f"{waiting:,} not trained"] * bool(waiting)
+    status = Counter[str](arrow.status for arrow in view.arrows)
+    kinds = {"failed": "failed", "pruned": "pruned", "waiting": "not trained"} if view.known else {}
+    troubles = [f"{status[kind]:,} {name}" for kind, name in kinds.items() if status[kind]]
     parts = [
         f"{counted(view.graph.states, 'state')}, {counted(len(view.arrows), 'transition')}"
         + (f" ({', '.join(troubles)})" if troubles else "")
@@ -96,7 +96,8 @@ def _arrow_entries(view: GraphView, meanings: Mapping[str, str]) -> Iterator[tup
     for arrow in view.arrows:
         first.setdefault("chosen" if arrow.chosen else arrow.status, arrow)
     waiting = "not trained" if view.known else "transition"
-    for kind, meaning in {**meanings, "failed": "failed", "waiting": waiting}.items():
+    ends = {"pruned": "pruned", "failed": "failed", "waiting": waiting}
+    for kind, meaning in {**meanings, **ends}.items():
         if kind in first:
             yield meaning, first[kind]
 

@@ -141,4 +141,4 @@ class Diagram:
             return palette.SKY, Pen(palette.BLUE, 1.6), palette.INK
         if state in self._view.scores or not self._view.known:
             return palette.WHITE, Pen(palette.GREY), palette.INK
-        return palette.WHITE, Pen(palette.PALE, dashed=True), palette.SOFT
+        return palette.WHITE, Pen(palette.PALE, stroke="dashed"), palette.SOFT

@@ -13,14 +13,18 @@ from schedplan.space import State
 Facts: TypeAlias = dict[str, str | int | float | bool]
 
 _CHOSEN: Facts = {"color": "#0072B2", "penwidth": 3}
-_FAILED: Facts = {"color": "#8A8F98", "style": "dashed"}
+_UNUSED: dict[str, Facts] = {
+    "failed": {"color": "#8A8F98", "style": "dashed"},
+    "pruned": {"color": "#8A8F98", "style": "dotted"},
+}
+"""How transitions that led to no model are drawn."""
 
 
 def dot(view: GraphView) -> bytes:
     """Return the graph in Graphviz' language: `dot -Tpdf` draws it.
 
-    A label shows what a picture would; the attributes `score`, `epochs`, `status`, `chosen` and
-    `role` are the facts themselves.
+    A label shows what a picture would; the attributes `score`, `epochs`, `status`, `reason`,
+    `chosen` and `role` are the facts themselves.
     """
     lines = [
         f"digraph {_quote(view.title)} {{",
@@ -63,6 +67,8 @@ def _arrow_facts(arrow: Arrow) -> Facts:
         facts["epochs"] = arrow.epochs
     if arrow.score is not None:
         facts["score"] = arrow.score
+    if arrow.reason is not None:
+        facts["reason"] = "".join(c if c.isprintable() else " " for c in arrow.reason)
     return facts
 
 
@@ -75,8 +81,8 @@ def _drawn_state(view: GraphView, state: State) -> Facts:
 
 def _drawn_arrow(arrow: Arrow) -> Facts:
     facts = _arrow_facts(arrow)
-    if arrow.status == "failed":
-        return {**facts, **_FAILED, "label": "failed"}
+    if arrow.status in _UNUSED:
+        return {**facts, **_UNUSED[arrow.status], "label": arrow.status}
     if arrow.score is None:
         return facts
     facts["label"] = f"{counted(arrow.epochs or 0, 'epoch')}\n{arrow.score:.4g}"

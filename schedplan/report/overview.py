@@ -18,8 +18,9 @@ _DOT, _LARGE_DOT, _RING = 0.07, 0.11, 0.18
 
 _LINES = {
     "waiting": Pen(palette.PALE, 0.4),
+    "pruned": Pen(palette.GREY, 0.4, "dotted"),
     "done": Pen(palette.GREY, 0.4),
-    "failed": Pen(palette.RED, 0.7, dashed=True),
+    "failed": Pen(palette.RED, 0.7, "dashed"),
 }
 _MOST_LINES = 40_000
 """More would only be a grey area, and take minutes to draw."""

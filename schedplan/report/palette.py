@@ -22,7 +22,8 @@ NO_LINE = Pen("none", 0)
 CHOSEN = Pen(BLUE, 2.4)
 ARROWS = {
     "done": Pen(GREY, 0.9),
-    "failed": Pen(GREY, 0.9, dashed=True),
+    "pruned": Pen(GREY, 0.7, "dotted"),
+    "failed": Pen(GREY, 0.9, "dashed"),
     "waiting": Pen(PALE, 0.9),
 }
 """Transitions that are not chosen, by their status."""

@@ -1,67 +1,112 @@
-"""The best path of a search, rebuilt from how its transitions ended."""
+"""What of a run is shown: the path of its plan, and one training of every transition."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
+from schedplan.frontier import Label, best_label
 from schedplan.graph import StateGraph, Transition
 from schedplan.journal import Outcome, transition_key
 from schedplan.knees import Mode
-from schedplan.solver import Label, best_label
-from schedplan.space import INITIAL, State
+from schedplan.plan import Plan
+from schedplan.space import INITIAL
 
 
-def best_path(
-    graph: StateGraph, outcomes: Mapping[str, Outcome], mode: Mode = "max"
-) -> list[Transition]:
-    """Return the path that a search with these outcomes chooses, from `INITIAL` to a final state.
+@dataclass(frozen=True)
+class Trace:
+    """What a search has left behind, a training per transition.
 
-    It is the path of the plan, stages of 0 epochs included. Of an unfinished search it is the
-    path to the best final state settled so far; empty if there is none.
+    Attributes:
+        outcomes: how transitions ended, by `transition_key`; those that have not are left out. Of
+            a transition trained from several models, the chosen path's training is taken, elsewhere
+            the one that began from the best model of its source.
+        path: the transitions from `INITIAL` to a final state, those that kept 0 epochs included;
+            empty if no final state was reached.
+    """
+
+    outcomes: Mapping[str, Outcome]
+    path: tuple[Transition, ...]
+
+
+def trace(
+    graph: StateGraph,
+    trainings: Mapping[Transition, Iterable[Outcome]],
+    mode: Mode = "max",
+    plan: Plan | None = None,
+) -> Trace:
+    """Return what is shown of a search: that of `plan`, or else of the best path so far.
+
+    Every outcome names the one whose model its training began from, so that paths are followed as
+    they were trained, whatever was pruned and however many models of a state were kept.
 
     Args:
         graph: what was searched.
-        outcomes: how transitions ended, by `transition_key`; those that have not are left out.
+        trainings: how the trainings of every transition ended; those that have not are left out.
         mode: whether scores are maximised (`max`) or minimised (`min`).
+        plan: what the search found, if it has ended.
 
     Example:
-        >>> from schedplan import Axis, Space, build_graph
+        >>> from schedplan import INITIAL, Axis, Space, build_graph
         >>> from schedplan.graph import basic
         >>> space = Space((Axis("rate", (0.1, 0.01)),))
         >>> first, last = space.states()
         >>> graph = build_graph(space, basic(), [first], [last])
-        >>> done = Outcome("done", "", 3, 0.5, (), "model", origin=None, seed=0, seconds=1.0)
-        >>> best_path(graph, {"S0__0.1": done, "0.1__0.01": done})
-        [(<State S0>, <State 0.1>), (<State 0.1>, <State 0.01>)]
-        >>> best_path(graph, {"S0__0.1": done})
-        []
+        >>> facts = {"snapshot": "model", "seed": 0, "seconds": 1.0}
+        >>> one = Outcome("done", "", 1, 0.5, (0.4, 0.5), origin=None, **facts)
+        >>> two = Outcome("done", "", 1, 0.6, (0.5, 0.6), origin=one.identity, **facts)
+        >>> trace(graph, {(INITIAL, first): [one], (first, last): [two]}).path
+        ((<State S0>, <State 0.1>), (<State 0.1>, <State 0.01>))
     """
-    rank = {state: position for position, state in enumerate(graph.order)}
-    labels = _settle(graph, outcomes, rank, mode)
-    finals = [label for final in graph.finals if (label := labels.get(final))]
-    if not finals:
-        return []
-    states = [label.state for label in best_label(finals, rank, mode).path()]
-    return list(pairwise(states))
+    labels = _labels(graph, trainings, 1.0 if mode == "max" else -1.0)
+    chosen = _chosen(graph, labels.values(), plan)
+    steps = {label.outcome for label in chosen.path} if chosen else set()
+
+    def rank(outcome: Outcome) -> tuple[bool, tuple[float, int]]:
+        source = labels.get(outcome.origin)
+        return outcome in steps, source.merit if source else Label(INITIAL).merit
+
+    shown = {
+        transition_key(edge): max(outcomes, key=rank)
+        for edge, ended in trainings.items()
+        if (outcomes := list(ended))
+    }
+    states = [label.state for label in chosen.path] if chosen else []
+    return Trace(shown, tuple(pairwise(states)))
 
 
-def _settle(
-    graph: StateGraph, outcomes: Mapping[str, Outcome], rank: Mapping[State, int], mode: Mode
-) -> dict[State, Label | None]:
-    """Return the best label of every settled state; None where everything into it failed."""
-    labels: dict[State, Label | None] = {INITIAL: Label(INITIAL)}
+def _labels(
+    graph: StateGraph, trainings: Mapping[Transition, Iterable[Outcome]], sign: float
+) -> dict[str | None, Label]:
+    """Return every model that can be followed back to `INITIAL`, by its identity."""
+    labels: dict[str | None, Label] = {None: Label(INITIAL)}
     for state in graph.order[1:]:
-        arrived: list[Label] = []
         for source in graph.dag.predecessors(state):
-            if source not in labels:
-                break
-            previous = labels[source]
-            outcome = outcomes.get(transition_key((source, state)))
-            if previous and outcome is None:
-                break
-            if previous and outcome and outcome.status == "done":
-                arrived.append(previous.extended(state, outcome))
-        else:
-            labels[state] = best_label(arrived, rank, mode) if arrived else None
+            for outcome in trainings.get((source, state), ()):
+                previous = labels.get(outcome.origin)
+                if previous and previous.state == source and outcome.status == "done":
+                    assert outcome.score is not None
+                    epochs = previous.epochs + outcome.epoch
+                    value = sign * outcome.score
+                    label = Label(state, outcome, previous, epochs, value=value)
+                    labels[label.identity] = label
     return labels
+
+
+def _chosen(graph: StateGraph, labels: Iterable[Label], plan: Plan | None) -> Label | None:
+    """Return the model at the end of `plan`; the best one of a final state if there is no plan."""
+    finals = set(graph.finals)
+    arrived = [label for label in labels if label.state in finals]
+    planned = [label for label in arrived if plan and _stages(label) == _planned(plan)]
+    found = planned or arrived
+    return best_label(found) if found else None
+
+
+def _stages(label: Label) -> list[tuple[str, int, float | None]]:
+    taken = [(step.state.label, step.outcome) for step in label.path if step.outcome]
+    return [(state, outcome.epoch, outcome.score) for state, outcome in taken if outcome.epoch]
+
+
+def _planned(plan: Plan) -> list[tuple[str, int, float | None]]:
+    return [(stage.state, stage.epochs, stage.score) for stage in plan.stages]

@@ -33,7 +33,7 @@ class Arrow:
 
     @property
     def status(self) -> ArrowStatus:
-        """`done`, `failed`, or `waiting` if it has not ended."""
+        """`done`, `pruned`, `failed`, or `waiting` if it has not ended."""
         return self.outcome.status if self.outcome else "waiting"
 
     @property
@@ -44,7 +44,12 @@ class Arrow:
     @property
     def score(self) -> float | None:
         """The score that it led to; None unless it is done."""
-        return self.outcome.score if self.outcome else None
+        return self.outcome.score if self.outcome and self.status == "done" else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it led to no model; None if it did, or has not ended."""
+        return self.outcome.reason if self.outcome and self.status != "done" else None
 
 
 @dataclass(frozen=True)

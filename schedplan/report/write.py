@@ -39,7 +39,7 @@ def write_graph(
         file: ends in `.svg`, `.png`, `.dot` or `.graphml`, which says the format.
         graph: the states and transitions.
         outcomes: how transitions ended, by `transition_key`.
-        path: the chosen transitions, from `INITIAL` to a final state; see `best_path`.
+        path: the chosen transitions, from `INITIAL` to a final state; see `trace`.
         title: shown above the picture.
         metric: what a score is called.
         mode: which score of a state is its best, the highest (`max`) or the lowest (`min`).

@@ -1,0 +1,169 @@
+"""How far a run is: what has ended and how, what it took, and what is left."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.text import Text
+
+from schedplan.cli.tables import make_table
+from schedplan.config import Setup
+from schedplan.graph import StateGraph, Transition
+from schedplan.journal import Outcome, RunFolder, TransitionFolder, fingerprint, transition_key
+from schedplan.plan import Plan
+from schedplan.report import trace
+
+Facts = dict[str, Any]
+
+
+def finished(folder: RunFolder) -> bool:
+    """Return whether the search that a run folder is bound to has come to its end."""
+    if not folder.plan_file.exists():
+        return False
+    plan = Plan.load(folder.plan_file)
+    return plan.complete and plan.provenance.get("fingerprint") == fingerprint(folder.config())
+
+
+def ended_trainings(folder: RunFolder, graph: StateGraph) -> dict[Transition, list[Outcome]]:
+    """Return how the trainings of every transition have ended; those that have not are left out."""
+    edges = {transition_key(edge): edge for edge in graph.dag.edges}
+    ended: dict[Transition, list[Outcome]] = defaultdict(list)
+    for training in folder.trainings():
+        edge, outcome = edges.get(training.transition), training.outcome()
+        if edge and outcome:
+            ended[edge].append(outcome)
+    return ended
+
+
+def status_facts(folder: RunFolder, setup: Setup) -> Facts:
+    """Return what is done, begun, pruned, failed and waiting, and how long the rest may take.
+
+    A transition that can never start because all that lead to it failed counts as waiting. One that
+    was trained from several models has a row for each of them, but counts once.
+    """
+    edges = {transition_key(edge): edge for edge in setup.graph.dag.edges}
+    rows: dict[str, list[Facts]] = {key: [] for key in edges}
+    for training in folder.trainings():
+        if edge := edges.get(training.transition):
+            rows[training.transition].append(_row(training, setup.options.epoch_cost(edge[1])))
+    for key, kin in rows.items():
+        if not kin:
+            kin.append({**_WAITING, "transition": key})
+    every = [row for kin in rows.values() for row in kin]
+    shown = trace(setup.graph, ended_trainings(folder, setup.graph), setup.config.mode).outcomes
+    counts = Counter(shown[key].status if key in shown else _rest(kin) for key, kin in rows.items())
+    ended = [row["seconds"] for row in every if row["status"] in ("done", "failed", "pruned")]
+    is_finished = finished(folder)
+    left = 0 if is_finished else counts["begun"] + counts["waiting"]
+    pruned = [row for row in every if row["status"] == "pruned"]
+    return {
+        "run": str(folder.path),
+        "finished": is_finished,
+        "transitions": len(edges),
+        **{status: counts[status] for status in ("done", "failed", "pruned", "begun", "waiting")},
+        "epochs": sum(row["epochs"] for row in every),
+        "cost": sum(row["cost"] for row in every) if setup.options.cost else None,
+        "seconds": sum(row["seconds"] for row in every),
+        "seconds_left": left * sum(ended) / len(ended) if ended else None,
+        "pruned_by": dict(Counter(rule(row["reason"]) for row in pruned)),
+        "pruned_after": sum(row["epochs"] for row in pruned),
+        "details": every,
+    }
+
+
+def status_table(facts: Mapping[str, Any]) -> Group:
+    """Show `status_facts`: a row per training, why some failed, and a summary at the end."""
+    rows = [
+        (r["transition"], _status(r), r["epochs"], r["epoch"], r["score"])
+        for r in facts["details"]
+        if r["status"] != "waiting"
+    ]
+    failures = [
+        f"{r['transition']} failed: {r['reason']}"
+        for r in facts["details"]
+        if r["status"] == "failed"
+    ]
+    left = facts["seconds_left"]
+    state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
+    summary = [
+        f"{facts['done']} of {facts['transitions']} transitions done, {facts['failed']} failed, "
+        f"{facts['pruned']} pruned, {facts['begun']} begun, {facts['waiting']} waiting",
+        f"{spent(facts)}; {state}",
+    ]
+    if facts["pruned_by"]:
+        rules = ", ".join(f"{rule} {number}" for rule, number in facts["pruned_by"].items())
+        summary.append(f"pruned by {rules}; {facts['pruned_after']} epochs had gone into them")
+    columns = ["transition", "status", "trained#", "kept#", "score#"]
+    table = make_table(facts["run"], columns, rows)
+    return Group(table, *map(Text, failures), *map(Text, summary))
+
+
+def spent(facts: Mapping[str, Any]) -> str:
+    """Return in words what the training told by `status_facts` took."""
+    cost = "" if facts["cost"] is None else f" of cost {facts['cost']:,.6g}"
+    return f"{facts['epochs']:,} epochs{cost} in {duration(facts['seconds'])}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people.
+
+    Example:
+        >>> duration(3700), duration(59)
+        ('1 h 1 min', '59 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def rule(reason: str) -> str:
+    """Return the rule by which a transition was pruned.
+
+    Example:
+        >>> rule("race: at most 0.5, below 0.6, expected after 12 epochs")
+        'race'
+    """
+    return reason.partition(":")[0]
+
+
+_WAITING: Facts = {
+    "status": "waiting",
+    "epochs": 0,
+    "cost": 0.0,
+    "epoch": None,
+    "score": None,
+    "seconds": 0.0,
+    "reason": None,
+}
+
+
+def _row(training: TransitionFolder, epoch_cost: float) -> Facts:
+    """Return the facts of one training; of what was pruned, every epoch that was spent counts."""
+    outcome = training.outcome()
+    records = training.records() if outcome is None or outcome.status == "pruned" else []
+    epochs = max(len(records) - 1, outcome.epochs_trained if outcome else 0)
+    measured = records[-1].score if records else None
+    return {
+        "transition": training.key,
+        "status": outcome.status if outcome else "begun" if records else "waiting",
+        "epochs": epochs,
+        "cost": epochs * epoch_cost,
+        "epoch": outcome.epoch if outcome and outcome.status != "pruned" else None,
+        "score": outcome.score if outcome else measured,
+        "seconds": sum(record.seconds for record in records) or (outcome.seconds if outcome else 0),
+        "reason": outcome.reason if outcome else None,
+    }
+
+
+def _rest(rows: Sequence[Facts]) -> str:
+    """Return the status of a transition none of whose trainings has ended."""
+    return "begun" if any(row["status"] == "begun" for row in rows) else "waiting"
+
+
+def _status(row: Facts) -> str:
+    return f"pruned ({rule(row['reason'])})" if row["status"] == "pruned" else row["status"]
