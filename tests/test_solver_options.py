@@ -193,3 +193,17 @@ def test_a_run_keeps_few_models(tmp_path):
     solve(problem, tmp_path / "run")
     models = list((tmp_path / "run" / "snapshots").iterdir())
     assert len(models) <= problem.graph.states + 2 * problem.graph.transitions / 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (SearchOptions(), SearchOptions(frontier=Beam(2))),
+        (SearchOptions(pruning=NONE), SearchOptions(order="dive")),
+        (SearchOptions(frontier=Pareto(2)), SearchOptions(pruning=FAST)),
+    ],
+    ids=["best to beam", "topological to dive", "pareto to fast"],
+)
+def test_models_that_another_search_removed_are_trained_again(tmp_path, first, second):
+    solve(staged(), tmp_path / "run", options=first)
+    assert solve(staged(), tmp_path / "run", options=second) == solve(staged(), options=second)

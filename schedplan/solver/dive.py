@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
-
-import networkx as nx
 
 from schedplan.frontier import Label, best_label
 from schedplan.solver.trial import END, Steps
-from schedplan.space import INITIAL, State
+from schedplan.space import State
 
 if TYPE_CHECKING:
     from schedplan.solver.search import Search
@@ -42,10 +41,26 @@ def dive(search: Search) -> Steps:
 
 
 def _paths(search: Search) -> Iterator[list[State]]:
-    """Yield the path of fewest transitions to every part's final state, the cheapest first."""
-    graph = search.graph
-    for final in graph.finals:
-        yield nx.shortest_path(graph.dag, INITIAL, final)[1:]
+    """Yield a path to a final state in every part of the graph.
+
+    It goes in the smallest steps there are, along the axes in the order in which they are stated:
+    an axis that stands last, as learning rates do, moves last.
+    """
+    dag = search.graph.dag
+    seen: set[int] = set()
+    for start in search.graph.starts:
+        if search.parts.part[start] in seen:
+            continue
+        seen.add(search.parts.part[start])
+        path = [start]
+        while successors := list(dag.successors(path[-1])):
+            path.append(min(successors, key=partial(_preference, path[-1])))
+        yield path
+
+
+def _preference(source: State, target: State) -> tuple[int, tuple[int, ...]]:
+    step = sum(abs(a - b) for a, b in zip(source, target, strict=True))
+    return step, tuple(-level for level in target)
 
 
 def _along(search: Search, labels: list[Label], states: list[State]) -> Steps:

@@ -26,7 +26,6 @@ from schedplan.solver.ledger import Ledger
 from schedplan.solver.problem import Event, Problem, RunEvent, SearchOptions
 from schedplan.solver.search import Search
 from schedplan.solver.trial import END, Trial
-from schedplan.space import State
 from schedplan.trainer import Seat, derive_seed
 from schedplan.transition import Assignment, TransitionEvent, advance
 
@@ -144,21 +143,20 @@ class Driver:
         return known if known and known.status != "pruned" else None
 
     def _submit(self, trial: Trial, until: float) -> None:
-        training, source = self._trainings[trial], trial.source
-        start = source.snapshot
-        if start is not None and not (self.folder.path / start).is_dir():
-            raise RunFolderError(
-                f"the model that {training.folder.key} starts from is gone",
-                where=str(self.folder.path / start),
-                hint="an earlier search of this run did not need it; start a new run with --out, "
-                "with search.keep_snapshots: all if you want to search it in several ways",
-            )
-        assignment = Assignment(
+        self._restore(trial.source)
+        # Only this process can be observed from within; elsewhere the journal tells.
+        observe = self._on_event if isinstance(self._executor, SerialExecutor) else None
+        assignment = self._assignment(trial, self._trainings[trial], until)
+        self._running[self._executor.submit(advance, assignment, observe)] = trial
+
+    def _assignment(self, trial: Trial, training: _Training, until: float) -> Assignment:
+        source = trial.source
+        return Assignment(
             run=self.folder,
             key=training.folder.key,
             attempt=training.attempt,
             params=trial.target.space.params(trial.target),
-            start=start,
+            start=source.snapshot,
             origin=source.identity,
             seed=derive_seed(self.problem.seed, transition_key((source.state, trial.target))),
             metric=self.problem.metric,
@@ -168,9 +166,32 @@ class Driver:
             trained=trial.trained,
             until=None if until == END else int(until),
         )
-        # Only this process can be observed from within; elsewhere the journal tells.
-        observe = self._on_event if isinstance(self._executor, SerialExecutor) else None
-        self._running[self._executor.submit(advance, assignment, observe)] = trial
+
+    def _restore(self, label: Label) -> None:
+        """Train a model again that an earlier search of this run, with other options, removed."""
+        if label.previous is None or self._is_there(label):
+            return
+        self._restore(label.previous)
+        if not self._is_there(label):  # the model of a stage of 0 epochs is its predecessor's
+            key = transition_key((label.previous.state, label.state))
+            folder = self.folder.training(key, label.previous.identity)
+            folder.discard()
+            training = _Training(folder, folder.begin_attempt(label.previous.identity))
+            assignment = self._assignment(Trial(label.previous, label.state), training, END)
+            outcome = self._executor.submit(advance, assignment).result()
+            if outcome.identity != label.identity:
+                raise RunFolderError(
+                    f"training {folder.key} once more did not give the same scores",
+                    where=str(self.folder.path),
+                    hint="its model was removed because an earlier search did not need it, and the "
+                    "trainer does not repeat itself; start a new run with --out",
+                )
+        for snapshot in {label.previous.snapshot} - {label.snapshot}:
+            self._snapshots.acquire(snapshot)  # removes it, unless somebody else needs it
+            self._snapshots.release(snapshot)
+
+    def _is_there(self, label: Label) -> bool:
+        return label.snapshot is not None and (self.folder.path / label.snapshot).is_dir()
 
     def _collect(self) -> None:
         """Take in every slice that has ended; wait until there is one."""
@@ -215,14 +236,14 @@ class Driver:
 
     def _prune(self, transition: Transition, trial: Trial | None, drop: Drop) -> None:
         """Publish that a transition was given up; it can be taken up again."""
-        training = self._trainings.get(trial) if trial else None
-        if training is None:
-            folder = self.folder.transition(transition_key(transition))
-            if folder.outcome() is not None:
-                return
-        else:
-            folder = training.folder
-        known = trial.outcome if trial else None
+        key, known, origin = transition_key(transition), None, None
+        if trial:
+            known, origin = trial.outcome, trial.source.identity
+        folder = self.folder.training(key, origin)
+        if known is None:
+            known = folder.outcome()
+        if known and known.status != "paused":
+            return
         outcome = Outcome(
             status="pruned",
             reason=f"{drop.rule}: {drop.evidence}",
@@ -230,15 +251,13 @@ class Driver:
             score=known.score if known else None,
             scores=known.scores if known else (),
             snapshot=None,
-            origin=trial.source.identity if trial else None,
+            origin=origin,
             seed=known.seed if known else 0,
             seconds=known.seconds if known else 0.0,
         )
-        if known is None or known.status == "paused":
-            folder.publish(outcome)
-            folder.trim({outcome.epoch, outcome.epochs_trained})
-        target: State = transition[1]
-        params = target.space.params(target)
+        folder.publish(outcome)
+        folder.trim({outcome.epoch, outcome.epochs_trained})
+        params = transition[1].space.params(transition[1])
         self._on_event(TransitionEvent(folder.key, params, outcome))
 
     def _told(

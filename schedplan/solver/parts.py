@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from schedplan.graph import StateGraph
 from schedplan.pruning import Cut, Drop
@@ -15,31 +15,35 @@ class Parts:
     States of different parts correspond if they have the same levels on all axes that move inside
     some part. States are ordered by the longest way to a final state, corresponding ones side by
     side, so that parts advance in lockstep.
+
+    Args:
+        graph: what is searched.
+
+    Attributes:
+        part: the number of every state's part.
+        position: of every state in that order; `INITIAL` comes first.
+        cuts: the parts that were cut, and after which group of corresponding states.
     """
 
     def __init__(self, graph: StateGraph) -> None:
-        self.graph = graph
-        self.part = _components(graph)
+        self.part: Mapping[State, int] = _components(graph)
         moving = _moving_axes(graph)
-        hops: dict[State, int] = {}
-        for state in reversed(graph.order):
-            hops[state] = 1 + max((hops[s] for s in graph.dag.successors(state)), default=-1)
-        self.key = {state: tuple(state[axis] for axis in moving) for state in graph.order if state}
-        ordered = sorted(
-            (s for s in graph.order if s), key=lambda s: (-hops[s], self.key[s], self.part[s])
-        )
-        self.position = {state: float(index) for index, state in enumerate(ordered)}
+        key = {state: tuple(state[axis] for axis in moving) for state in self.part}
+        hops = _hops(graph)
+        ordered = sorted(self.part, key=lambda s: (-hops[s], key[s], self.part[s]))
+        self.position: dict[State, float] = {s: float(index) for index, s in enumerate(ordered)}
         self.position[INITIAL] = -1.0
-        # keys in the order in which the last of the corresponding states is reached
-        self.members: dict[tuple[int, ...], list[State]] = {}
+        groups: dict[tuple[int, ...], list[State]] = {}
         for state in ordered:
-            self.members.setdefault(self.key[state], []).append(state)
-        self.keys = list(self.members)
-        self.key_index = {key: index for index, key in enumerate(self.keys)}
-        self.closed: dict[State, float | None] = {}
+            groups.setdefault(key[state], []).append(state)
+        self._groups = list(groups.values())
+        self._group = {s: index for index, group in enumerate(self._groups) for s in group}
+        self._alive = set(self.part.values())
+        self.several = len(self._alive) > 1
         self.cuts: dict[int, int] = {}
-        self.next = 0
-        self.history: list[dict[int, float]] = []
+        self._values: dict[State, float | None] = {}
+        self._next = 0
+        self._history: list[dict[int, float]] = []
 
     def states_cut(self, part: int) -> Iterator[State]:
         """Yield the states of a part that was cut, from the cut on."""
@@ -47,54 +51,69 @@ class Parts:
 
     def is_cut(self, state: State) -> bool:
         """Return whether `state` lies in a part that was cut before it."""
-        cut = self.cuts.get(self.part[state]) if self.cuts else None
-        return cut is not None and self.key_index[self.key[state]] > cut
+        cut = self.cuts.get(self.part.get(state, -1)) if self.cuts else None
+        return cut is not None and self._group[state] > cut
 
-    def close(self, state: State, value: float | None, cut: Cut) -> Iterator[tuple[int, Drop]]:
-        """Note the value of a settled state; yield the parts cut because of it."""
-        if not state:
-            return
-        self.closed[state] = value
-        while self.next < len(self.keys):
-            members = [
-                s for s in self.members[self.keys[self.next]] if self.part[s] not in self.cuts
-            ]
-            if not all(s in self.closed for s in members):
+    def settle(self, state: State, value: float | None, rule: Cut) -> Iterator[tuple[int, Drop]]:
+        """Note the best value of a settled state, None if it has none; yield what is cut therefore.
+
+        Groups are compared in their order, each once all its states in live parts are settled, so
+        that what is cut does not depend on the order in which states are settled.
+        """
+        self._values[state] = value
+        while self._next < len(self._groups):
+            group = [s for s in self._groups[self._next] if self.part[s] in self._alive]
+            if not all(s in self._values for s in group):
                 return
-            values = {self.part[s]: v for s in members if (v := self.closed[s]) is not None}
-            if len(members) > 1 or len(self.cuts):
-                self.history.append(values)
-                alive = set(self.part.values()) - set(self.cuts)
-                for part, drop in cut.losers(self.history, alive).items():
-                    self.cuts[part] = self.next
+            if len(group) > 1:
+                values = {self.part[s]: v for s in group if (v := self._values[s]) is not None}
+                self._history.append(values)
+                for part, drop in rule.losers(self._history, self._alive).items():
+                    self.cuts[part] = self._next
                     yield part, drop
-            self.next += 1
+                self._alive -= set(self.cuts)
+            self._next += 1
+
+    def revive(self) -> list[State]:
+        """Take back every cut; return the states that had been cut off."""
+        states = [state for part in self.cuts for state in self.states_cut(part)]
+        self.cuts.clear()
+        return states
 
 
 def _components(graph: StateGraph) -> dict[State, int]:
+    """Number the parts that are connected without `INITIAL`."""
     part: dict[State, int] = {}
     number = 0
-    for start in graph.order:
-        if not start or start in part:
+    for first in graph.order[1:]:
+        if first in part:
             continue
-        stack = [start]
-        part[start] = number
-        while stack:
-            state = stack.pop()
+        part[first] = number
+        reached = [first]
+        for state in reached:
             for near in (*graph.dag.successors(state), *graph.dag.predecessors(state)):
                 if near and near not in part:
                     part[near] = number
-                    stack.append(near)
+                    reached.append(near)
         number += 1
     return part
 
 
+def _hops(graph: StateGraph) -> dict[State, int]:
+    """Return the number of transitions on the longest way from every state."""
+    hops: dict[State, int] = {}
+    for state in reversed(graph.order):
+        hops[state] = 1 + max((hops[s] for s in graph.dag.successors(state)), default=-1)
+    return hops
+
+
 def _moving_axes(graph: StateGraph) -> list[int]:
-    moving = {
-        axis
-        for source, target in graph.dag.edges
-        if source
-        for axis, (a, b) in enumerate(zip(source, target, strict=True))
-        if a != b
-    }
+    """Return the positions of the axes that some transition moves along."""
+    axes = set(range(len(graph.space.axes)))
+    moving: set[int] = set()
+    for source, target in graph.dag.edges:
+        if source:
+            moving.update(axis for axis in axes - moving if source[axis] != target[axis])
+        if moving == axes:
+            break
     return sorted(moving)

@@ -18,6 +18,8 @@ def race(trials: Sequence[Trial], rule: Race, frontier: Frontier) -> Steps:
     """
     seen: dict[Trial, float] = {trial: rule.warm_up(trial.from_scratch) for trial in trials}
     yield list(seen.items())
+    if all(trial.ended_by(seen[trial]) for trial in trials):
+        return {}
     rivals = [trial for trial in trials if not _failed(trial, seen[trial])]
     rivals.sort(key=lambda trial: -rule.promise(trial.scores(seen[trial])))
     kept: list[Label] = []

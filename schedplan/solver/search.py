@@ -82,8 +82,8 @@ class Search:
         self._sign = 1.0 if mode == "max" else -1.0
         self._frontier = frontier or BEST
         self._pruning = pruning or Pruning()
-        self._parts = Parts(graph)
-        self._rank: Mapping[State, float] = self._parts.position
+        self.parts = Parts(graph)
+        self._rank: Mapping[State, float] = self.parts.position
         self._finals = frozenset(graph.finals)
         self._missing = dict(graph.dag.in_degree())
         self._waiting: dict[Trial, list[tuple[float, _Process]]] = {}
@@ -143,7 +143,7 @@ class Search:
         """
         for state in sorted(self._speculative, key=self._rank.__getitem__):
             found = [t.label for t in self.trials[state].values() if t.label and not t.drop]
-            if not found or self._parts.is_cut(state):
+            if not found or self.parts.is_cut(state):
                 continue
             label = best_label(found)
             for target in self.graph.dag.successors(state):
@@ -163,8 +163,8 @@ class Search:
     @property
     def finished(self) -> bool:
         """Whether every state that can matter is settled."""
-        settled = all(self._parts.is_cut(s) or s in self.kept for s in self._finals)
-        return settled and (not self._parts.cuts or any(self.kept.get(s) for s in self._finals))
+        settled = all(self.parts.is_cut(s) or s in self.kept for s in self._finals)
+        return settled and (not self.parts.cuts or any(self.kept.get(s) for s in self._finals))
 
     def answer(self) -> Label | None:
         """Return the best label of a final state so far; None if there is none."""
@@ -175,7 +175,7 @@ class Search:
         """Return the labels kept of all final states; those found so far while not finished."""
         # A part may have come to its end before it was cut, if there are several workers; what
         # comes out must not depend on that.
-        finals = [final for final in self.graph.finals if not self._parts.is_cut(final)]
+        finals = [final for final in self.graph.finals if not self.parts.is_cut(final)]
         settled = [label for final in finals for label in self.kept.get(final, ())]
         if settled and self.finished:
             return settled
@@ -219,7 +219,7 @@ class Search:
         """Let every process go on that has what it needs."""
         while self._runnable:
             process = self._runnable.popleft()
-            if self._parts.is_cut(process.state):
+            if self.parts.is_cut(process.state):
                 process.steps.close()
                 continue
             for needs in process.steps:
@@ -275,7 +275,7 @@ class Search:
 
     def _steps(self, state: State) -> Steps:
         """Train the transitions into a state and settle it."""
-        sources = sorted(self.graph.dag.predecessors(state), key=self._parts.position.__getitem__)
+        sources = sorted(self.graph.dag.predecessors(state), key=self.parts.position.__getitem__)
         trials = [self.trial(label, state) for s in sources for label in self.kept[s]]
         rule = self._pruning.race
         if rule is None or len(trials) < 2:
@@ -298,7 +298,7 @@ class Search:
             race_rule = None if alone else self._pruning.race
             for label in kept:
                 trial = self.trial(label, target)
-                if not self._parts.is_cut(target):
+                if not self.parts.is_cut(target):
                     first = race_rule.warm_up(trial.from_scratch) if race_rule else END
                     self._want(trial, first)
             if not self._missing[target]:
@@ -309,7 +309,7 @@ class Search:
                 self._supersede(label)
             if not (label in kept and state in self._finals):
                 self._release(label)
-        if self._pruning.cut and state:
+        if self._pruning.cut and state and self.parts.several:
             self._compare_parts(state, self._pruning.cut)
 
     def _supersede(self, label: Label) -> None:
@@ -325,8 +325,8 @@ class Search:
     def _compare_parts(self, state: State, rule: Cut) -> None:
         """Let the parts of the graph be compared, now that `state` is settled."""
         value = self.kept[state][0].value if self.kept[state] else None
-        for part, drop in self._parts.close(state, value, rule):
-            for target in self._parts.states_cut(part):
+        for part, drop in self.parts.settle(state, value, rule):
+            for target in self.parts.states_cut(part):
                 for source in self.graph.dag.predecessors(target):
                     begun = [t for t in self.trials[target].values() if t.source.state == source]
                     for trial in (*begun, *([] if begun else [None])):
@@ -337,10 +337,9 @@ class Search:
 
     def _revive(self) -> bool:
         """Take up again what was cut if the parts kept have failed; return whether there is any."""
-        if not self._parts.cuts or self.finished:
+        if not self.parts.cuts or self.finished:
             return False
-        revived = [s for part in self._parts.cuts for s in self._parts.states_cut(part)]
-        self._parts.cuts.clear()
+        revived = self.parts.revive()
         self._waiting.clear()  # all that waits belongs to what was cut
         for state in revived:
             for trial in self.trials[state].values():
