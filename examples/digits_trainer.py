@@ -41,4 +41,5 @@ def load(model, folder):
 
 
 def make():
-    return FunctionTrainer(build, train, evaluate, save, load)
+    scales = {"accuracy": (0.1, 1.0)}  # guessing among 10 digits, and the best
+    return FunctionTrainer(build, train, evaluate, save, load, metrics=("accuracy",), scales=scales)

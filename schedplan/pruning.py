@@ -84,7 +84,7 @@ class Race:
     z: float = 1.0
     first: int = 4
     first_from_scratch: int = 20
-    window: int = 30
+    window: int = 20
     ahead: float = 0.5
     ahead_from_scratch: int = 20
 
@@ -199,7 +199,7 @@ class Cut:
         {}
     """
 
-    z: float = 3.5
+    z: float = 2.5
     states: int = 3
 
     def __post_init__(self) -> None:
@@ -260,7 +260,7 @@ class Pruning:
 NONE: Final = Pruning()
 """Every transition is trained to its end: the paper's search."""
 
-SAFE: Final = Pruning(Race(z=1.0), Cut(z=3.5))
+SAFE: Final = Pruning(Race(z=1.0), Cut(z=2.5))
 """Hardly ever finds another path than the exhaustive search; see `tests/benchmarks/search.py`."""
 
 FAST: Final = Pruning(Race(z=0.5), Cut(z=2.0))

@@ -5,6 +5,7 @@ The clip is as long as in training and lies in the middle of the video.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -23,6 +24,31 @@ METRICS = ("top1", "top5", "mean_top135", "loss")
 """Keys of what `evaluate` returns."""
 
 _RANKS = (1, 3, 5)
+
+
+def scales(classes: int, heads: int) -> dict[str, tuple[float, float]]:
+    """Return the score of guessing and the best one of each of `METRICS`.
+
+    Args:
+        classes: how many there are.
+        heads: of the network, over which the loss is summed.
+
+    Returns:
+        Nothing about metrics that guessing gets right, such as top5 among 5 classes.
+
+    Example:
+        >>> scales(classes=10, heads=1)["top5"]
+        (0.5, 1.0)
+        >>> "top5" in scales(classes=5, heads=1)
+        False
+    """
+    top1, top3, top5 = (min(rank / classes, 1.0) for rank in _RANKS)
+    mean = (top1 + top3 + top5) / len(_RANKS)
+    chance = {"top1": top1, "top5": top5, "mean_top135": mean, "loss": heads * math.log(classes)}
+    perfect = {**dict.fromkeys(METRICS, 1.0), "loss": 0.0}
+    return {
+        name: (chance[name], perfect[name]) for name in METRICS if chance[name] != perfect[name]
+    }
 
 
 def scores(logits: tuple[Tensor, ...]) -> Tensor:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from schedplan_video.data import transforms
 from schedplan_video.data.dataset import ClipDataset, ClipLoader, loader
 from schedplan_video.data.manifest import Manifest, read_manifest
 from schedplan_video.data.toy import make_toy
-from schedplan_video.evaluate import METRICS, centre_clips, evaluate
+from schedplan_video.evaluate import METRICS, centre_clips, evaluate, scales
 from schedplan_video.models.freezing import freeze_batchnorm
 from schedplan_video.models.registry import check_name
 from schedplan_video.snapshots import Architecture, SnapshotMeta
@@ -97,6 +98,13 @@ class VideoTrainer:
         for split in (self.train_split, self.validation_split):
             self._manifest.split(split)
         self._architecture = Architecture(self.network, self.width, len(self._manifest.classes))
+
+    @cached_property
+    def scales(self) -> dict[str, tuple[float, float]]:
+        """Per metric, the score of guessing among the manifest's classes, and the best one."""
+        with torch.device("meta"):
+            heads = len(self._architecture.build().heads)
+        return scales(len(self._manifest.classes), heads)
 
     def check(self, params: Mapping[str, Any]) -> None:
         """Raise `UsageError` if no stage can be trained under `params`."""

@@ -11,11 +11,13 @@ import pytest
 
 import schedplan
 from schedplan import Plan
+from schedplan.config import load_config
+from schedplan.trainer import scale_of
 
 EXAMPLES = Path(schedplan.__file__).parents[1] / "examples"
 
 
-@pytest.mark.parametrize("name", ["simulated", "digits", "digits_torch"])
+@pytest.mark.parametrize("name", ["simulated", "staged", "digits", "digits_torch"])
 def test_an_example_runs_as_printed_in_its_first_line(name, tmp_path):
     file = EXAMPLES / f"{name}.yaml"
     command = file.read_text().splitlines()[0].removeprefix("# ")
@@ -33,8 +35,16 @@ def test_an_example_runs_as_printed_in_its_first_line(name, tmp_path):
     plan = Plan.load(tmp_path / "run" / "plan.yaml")
     assert plan.stages
     assert (tmp_path / "run" / "graph.svg").exists()
-    if name != "simulated":
+    if name.startswith("digits"):
         assert plan.score > 0.9
+
+
+@pytest.mark.parametrize("name", ["staged", "digits", "digits_torch"])
+def test_an_example_states_what_guessing_scores(name):
+    setup = load_config(EXAMPLES / f"{name}.yaml")
+    scale = scale_of(setup.make_trainer(), setup.config.metric)
+    assert 0 < scale.chance < 0.5
+    assert scale.perfect == 1
 
 
 def test_a_trainer_takes_about_25_lines():

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from schedplan import FunctionTrainer, GeneratorTrainer, SimulatedTrainer, Trainer
+from schedplan import FunctionTrainer, GeneratorTrainer, Scale, SimulatedTrainer, Trainer
 from schedplan.errors import TrainerError
-from schedplan.trainer import PerThread, derive_seed
+from schedplan.trainer import Seat, derive_seed, scale_of
 
 
-def counting() -> FunctionTrainer:
+def counting(**stated: object) -> FunctionTrainer:
     """Adds params["step"] and the epoch's seed in every epoch."""
 
     def train(model, seed):
@@ -23,10 +23,11 @@ def counting() -> FunctionTrainer:
         evaluate=lambda model: {"sum": model["sum"]},
         save=lambda model, folder: (folder / "sum").write_text(str(model["sum"])),
         load=lambda model, folder: model.update(sum=int((folder / "sum").read_text())),
+        **stated,
     )
 
 
-def counting_generator() -> GeneratorTrainer:
+def counting_generator(**stated: object) -> GeneratorTrainer:
     def function(params, start, seed, resume):
         folder = resume or start
         total = int((folder / "sum").read_text()) if folder else 0
@@ -34,7 +35,7 @@ def counting_generator() -> GeneratorTrainer:
             yield {"sum": total}, lambda to, total=total: (to / "sum").write_text(str(total))
             total += params["step"]
 
-    return GeneratorTrainer(function)
+    return GeneratorTrainer(function, **stated)
 
 
 @pytest.fixture(params=[counting, counting_generator])
@@ -92,6 +93,23 @@ def test_every_epoch_has_a_seed_of_its_own_and_keeps_it_after_a_restore(tmp_path
     assert resumed == whole[1:]
 
 
+@pytest.mark.parametrize("wrapped", [counting, counting_generator])
+def test_a_wrapped_trainer_states_its_metrics_and_scales(wrapped):
+    assert wrapped().metrics is None
+    assert scale_of(wrapped(), "sum") is None
+    stating = wrapped(metrics=("sum",), scales={"sum": (0, 9)})
+    assert stating.metrics == ("sum",)
+    assert scale_of(stating, "sum") == Scale(chance=0.0, perfect=9.0)
+    assert scale_of(stating, "product") is None
+    assert scale_of(wrapped(scales={"sum": Scale(9, 0)}), "sum") == Scale(9, 0)
+
+
+@pytest.mark.parametrize("stated", [5, "ab", (1,), (1, 1), (0, float("nan"))])
+def test_what_is_no_scale_is_told(stated):
+    with pytest.raises(TrainerError, match=r"scale of 'sum'.*best score there is"):
+        scale_of(counting(scales={"sum": stated}), "sum")
+
+
 def test_a_generator_that_ends_is_told_what_is_expected():
     def once(params, start, seed, resume):
         yield {"sum": 0}, lambda to: None
@@ -103,7 +121,7 @@ def test_a_generator_that_ends_is_told_what_is_expected():
 
 
 def test_per_thread_makes_one_trainer_and_a_pickled_copy_starts_afresh():
-    factory = PerThread(SimulatedTrainer)
+    factory = Seat(SimulatedTrainer)
     assert factory() is factory()
     copy = pickle.loads(pickle.dumps(factory))
     assert copy() is not factory()

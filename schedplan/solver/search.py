@@ -105,6 +105,7 @@ class Search:
         """Return what to train next and to which epoch; None until something is reported."""
         while self._queue:
             _, _, trial = heapq.heappop(self._queue)
+            trial.queued = False
             if self._is_open(trial):
                 return self._hand_out(trial, trial.wanted)
         if not self._busy and self._revive():
@@ -158,6 +159,7 @@ class Search:
         trials = [trial for _, _, trial in self._queue]
         self._queue = []
         for trial in trials:
+            trial.queued = False
             self._push(trial)
 
     @property
@@ -207,7 +209,8 @@ class Search:
         return not (trial.busy or trial.drop or trial.reached(trial.wanted))
 
     def _push(self, trial: Trial) -> None:
-        if self._is_open(trial):
+        if not trial.queued and self._is_open(trial):
+            trial.queued = True
             rank = -END if trial.urgent else self._rank[trial.target]
             heapq.heappush(self._queue, (rank, next(self._count), trial))
 
@@ -237,7 +240,8 @@ class Search:
             if not trial.reached(epoch):
                 process.missing += 1
                 self._waiting.setdefault(trial, []).append((epoch, process))
-                trial.urgent = trial.urgent or process.urgent
+                if process.urgent and not trial.urgent:
+                    trial.urgent, trial.queued = True, False  # queued once more, further ahead
                 self._want(trial, epoch)
         return process.missing > 0
 

@@ -32,6 +32,7 @@ class Trial:
         wanted: the epoch to train to; -1 for none.
         busy: whether it is being trained now.
         urgent: whether it goes before all others.
+        queued: whether it waits to be handed out.
     """
 
     source: Label
@@ -43,6 +44,7 @@ class Trial:
     wanted: float = -1
     busy: bool = False
     urgent: bool = False
+    queued: bool = False
 
     @property
     def trained(self) -> int:

@@ -1,12 +1,14 @@
 """What planning costs beside training. Run: python tests/benchmarks/planner.py [--large]
 
-Prints, for graphs of growing size: building and checking the graph; planning it with a trainer that
-does nothing, per transition, beside what that trainer's own calls and files cost; and the time that
+Prints, for graphs of growing size: building and checking the graph; what the search itself takes,
+pruning on, when training takes nothing; planning it in a run folder with a trainer that does
+nothing, per transition, beside what that trainer's own calls and files cost; and the time that
 `import schedplan` takes beside that of its dependencies alone.
 """
 
 from __future__ import annotations
 
+import resource
 import statistics
 import subprocess
 import sys
@@ -16,6 +18,9 @@ from pathlib import Path
 
 from schedplan import Axis, FixedEpochs, Problem, Space, build_graph, solve
 from schedplan.graph import StateGraph, basic
+from schedplan.journal import Outcome
+from schedplan.pruning import SAFE
+from schedplan.solver import Search
 
 
 class InstantTrainer:
@@ -59,24 +64,38 @@ def trainer_alone(count: int, folder: Path) -> float:
     return time.perf_counter() - begun
 
 
+def decide(graph: StateGraph) -> float:
+    """Return the seconds that the search itself takes, pruning on, when training takes none."""
+    begun = time.perf_counter()
+    ended = Outcome("done", "", 1, 0.5, (0.5, 0.5), "model", None, 0, 0.0)
+    search = Search(graph, pruning=SAFE)
+    while request := search.next_request():
+        search.report(request[0], ended)
+    assert search.answer() is not None
+    return time.perf_counter() - begun
+
+
 def measure(transitions: int) -> None:
     begun = time.perf_counter()
     graph = grid(transitions)
     order = len(graph.order)
     built = time.perf_counter() - begun
     line = f"{graph.transitions:9,} transitions, {order:7,} states: graph {built:7.3f} s"
+    decided = decide(graph)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line += f", search {decided:7.3f} s, {memory:.0f} MB so far"
+    line += f" ({1e6 * (built + decided) / graph.transitions:.0f} us a transition)"
     if transitions <= 20_000:
         with tempfile.TemporaryDirectory() as folder:
             alone = trainer_alone(graph.transitions, Path(folder))
-        for name in ("nothing kept", "with a run folder"):
-            with tempfile.TemporaryDirectory() as folder:
-                kept = Path(folder) / "run" if name == "with a run folder" else None
-                begun = time.perf_counter()
-                solve(Problem(graph, InstantTrainer, "score", estimator=FixedEpochs(1)), kept)
-                planned = time.perf_counter() - begun
-            added = (planned - alone) / graph.transitions
-            line += f"; {name}: planning adds {added * 1e3:.2f} ms a transition"
-            line += f" ({planned / alone:.1f}x the bare loop)"
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.perf_counter()
+            problem = Problem(graph, InstantTrainer, "score", estimator=FixedEpochs(1))
+            solve(problem, Path(folder) / "run")
+            planned = time.perf_counter() - begun
+        added = (planned - alone) / graph.transitions
+        line += f"; with a run folder, planning adds {added * 1e3:.2f} ms a transition"
+        line += f" ({planned / alone:.1f}x the bare loop)"
     print(line, flush=True)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from schedplan.errors import NotFiniteError
-from schedplan_video.evaluate import METRICS, evaluate, scores
+from schedplan_video.evaluate import METRICS, evaluate, scales, scores
 
 CPU = torch.device("cpu")
 
@@ -55,6 +55,23 @@ def test_ranks_are_capped_at_the_number_of_classes() -> None:
     report = evaluate(model, loader(torch.zeros(2, dtype=torch.int64), 2), CPU)
     assert (report["top1"], report["top5"]) == (0.5, 1.0)
     assert report["mean_top135"] == pytest.approx(2.5 / 3)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4, 6, 40])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_the_scales_say_what_guessing_scores(classes: int, heads: int) -> None:
+    labels = torch.zeros(classes, dtype=torch.int64)
+    every_rank_once = logits_with_label_at(list(range(classes)), classes)
+    accuracies = evaluate(Fixed(*[every_rank_once] * heads), loader(labels, classes), CPU)
+    undecided = Fixed(*[torch.zeros(classes, classes)] * heads)
+    guessed = accuracies | {"loss": evaluate(undecided, loader(labels, classes), CPU)["loss"]}
+    perfect = dict.fromkeys(METRICS, 1.0) | {"loss": 0.0}
+    stated = scales(classes, heads)
+    for name in METRICS:
+        if name in stated:
+            assert stated[name] == (pytest.approx(guessed[name]), perfect[name])
+        else:
+            assert guessed[name] == pytest.approx(perfect[name]), "guessing is right"
 
 
 def test_prediction_is_the_mean_of_softmax_scores() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 import torch
 
 from schedplan.errors import UsageError
-from schedplan.trainer import Trainer
+from schedplan.knees import Scale
+from schedplan.trainer import Trainer, scale_of
 from schedplan_video.data.decode import DecodeError
 from schedplan_video.data.manifest import read_manifest
 from schedplan_video.data.toy import make_toy
@@ -60,6 +62,16 @@ def weights(source: VideoTrainer, folder: Path) -> dict[str, torch.Tensor]:
 def test_keeps_the_protocol(manifest: Path) -> None:
     assert isinstance(trainer(manifest), Trainer)
     assert trainer(manifest).metrics == METRICS
+
+
+def test_states_what_guessing_scores_by_the_classes_of_its_manifest(manifest: Path) -> None:
+    classes = len(read_manifest(manifest).classes)
+    two_heads = trainer(manifest)
+    assert set(two_heads.scales) <= set(METRICS)
+    assert scale_of(two_heads, "top1") == Scale(1 / classes, 1.0)
+    assert scale_of(two_heads, "loss") == Scale(2 * math.log(classes), 0.0)
+    one_head = trainer(manifest, network="p3d_resnet18")
+    assert scale_of(one_head, "loss") == Scale(math.log(classes), 0.0)
 
 
 def test_options_can_be_read_from_the_signature() -> None:
