@@ -17,6 +17,7 @@ from schedplan.knees import (
     Verdict,
 )
 from schedplan.plan import Plan, Stage, confirm, replay
+from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
 from schedplan.rules import (
     Fixed,
     Forbid,
@@ -35,12 +36,16 @@ from schedplan.space import INITIAL, Axis, Link, Space, State
 from schedplan.trainer import FunctionTrainer, GeneratorTrainer, Trainer
 
 __all__ = [
+    "FAST",
     "INITIAL",
+    "NONE",
+    "SAFE",
     "AtMost",
     "Axis",
     "Beam",
     "Budget",
     "CurveFit",
+    "Cut",
     "Fixed",
     "FixedEpochs",
     "Forbid",
@@ -57,6 +62,8 @@ __all__ = [
     "Patience",
     "Plan",
     "Problem",
+    "Pruning",
+    "Race",
     "Rule",
     "Scale",
     "SchedplanError",

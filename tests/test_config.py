@@ -10,11 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedplan import AtMost, Beam, Budget, CurveFit, Pareto, Patience, SearchOptions
+from schedplan import FAST, NONE, AtMost, Beam, Budget, CurveFit, Pareto, Patience, SearchOptions
 from schedplan.config import load_config, load_run
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
-from schedplan.pruning import FAST, NONE
 
 GOOD = """\
 name: paper
@@ -85,6 +84,7 @@ def test_defaults_are_filled_in(tmp_path):
         ),
         ("cost: batch_size", SearchOptions(cost="batch_size")),
         ("speculate: true", SearchOptions(speculate=True)),
+        ("budget: null", SearchOptions()),
     ],
 )
 def test_how_to_search_is_read(tmp_path, section, options):
@@ -126,7 +126,7 @@ def write_module(folder: Path) -> None:
 
 SEARCH = [
     # (what stands in the section `search`, phrases of the message)
-    ("prune: quick", ["search.prune is 'quick'", "'none', 'safe' or 'fast'"]),
+    ("prune: quick", ["search.prune is 'quick'", "allowed: none, safe, fast"]),
     ("keep: beems", ["search.keep is 'beems'", "{beam: k}", "did you mean 'best'"]),
     ("keep: {baem: 2}", ["search.keep is {'baem': 2}", "did you mean 'beam'"]),
     ("keep: beam", ["search.keep is 'beam'", "{beam: k}"]),
@@ -139,9 +139,14 @@ SEARCH = [
     ("order: div", ["search.order is 'div'", "'topological' or 'dive'"]),
     ("budget: {epoch: 3}", ["unknown key 'epoch'", "did you mean 'epochs'"]),
     ("budget: {epochs: -1}", ["search.budget.epochs is -1", "greater than or equal to 0"]),
-    ("budget: {epochs: 2.5}", ["search.budget.epochs is 2.5", "integer"]),
+    ("budget: {epochs: 2.5}", ["search.budget.epochs is 2.5", "a whole number"]),
     ("budget: {hours: .inf}", ["search.budget.hours is inf", "finite"]),
-    ("budget: 100", ["search.budget is 100"]),
+    ("budget: {epochs: many}", ["search.budget.epochs is 'many'", "a whole number"]),
+    ("budget: {hours: [1]}", ["search.budget.hours is [1]", "a number"]),
+    ("budget: 100", ["search.budget is 100", "epochs, cost, hours", "such as {epochs: 100}"]),
+    ("budget: [100]", ["search.budget is [100]", "a mapping of epochs, cost, hours"]),
+    ("prune: 3", ["search.prune is 3", "allowed: none, safe, fast"]),
+    ("prune: saef", ["did you mean 'safe'"]),
     ("cost: clip_lenght", ["'clip_lenght'", "did you mean 'clip_length'"]),
     ("cost: sampling", ["'sampling', is 'consecutive' under", "numbers above 0"]),
     ("cost: 2", ["search.cost is 2"]),
@@ -158,9 +163,9 @@ BAD = [
     ("metric: top1", "name: twice", 2, ["'name' is given twice"]),
     ("metric: top1", "metric: topp1", 2, ["not report the metric 'topp1'", "did you mean 'top1'"]),
     ("metric: top1", "metric: top1\nmode: maximum", 3, ["mode is 'maximum'", "'max' or 'min'"]),
-    ("metric: top1", "metric: top1\nseed: x", 3, ["seed is 'x'", "a valid integer"]),
+    ("metric: top1", "metric: top1\nseed: x", 3, ["seed is 'x'", "a whole number"]),
     ("[consecutive, uniform]", "[]", 4, ["the axis 'sampling' has no values"]),
-    ("[consecutive, uniform]", "uniform", 4, ["axes.sampling is 'uniform'", "a valid list"]),
+    ("[consecutive, uniform]", "uniform", 4, ["axes.sampling is 'uniform'", "a list"]),
     ("[16, 32, 128]", "[16, 32, 16]", 5, ["'clip_length' has the value 16 twice"]),
     ("  clip_length: [16", "  clip length: [16", 5, ["'clip length' is no name for an axis"]),
     ("values: [16, 8, 4]", "values: [16, 8]", 8, ["has 2 entries", "'clip_length' has 3 levels"]),
@@ -188,7 +193,7 @@ BAD = [
     ("estimator: exponential", "estimator: exponent", 20, ["no estimator 'exponent'"]),
     ("delay: 7", "dealy: 7", 21, ["unknown key 'dealy'", "did you mean 'delay'"]),
     ("delay: 7", "delay: -1", 21, ["delay is -1"]),
-    ("delay: 7", "delay: '7'", 21, ["knee.delay is '7'", "integer"]),
+    ("delay: 7", "delay: '7'", 21, ["knee.delay is '7'", "a whole number"]),
     ("max_epochs: 90", "max_epochs: 0", 22, ["knee.max_epochs is 0", "greater than"]),
     ("use: simulated", "use: simulatet", 24, ["no trainer 'simulatet'", "mean 'simulated'"]),
     ("use: simulated", "use: video", 24, ["no trainer 'video'", "--plugin video"]),
@@ -200,6 +205,12 @@ BAD = [
     ("use: simulated", "use: 'bare:broken'", 23, ["cannot make the trainer", "no such luck"]),
     ("noise: 0.1", "nose: 0.1", 25, ["unknown key 'nose'", "did you mean 'noise'"]),
     ("noise: 0.1", "noise: -1", 25, ["noise is -1"]),
+    (
+        "metric: top1",
+        "metric: top1\nsearch: fast",
+        3,
+        ["search is 'fast'", "such as {prune: fast}"],
+    ),
     ("metric: top1", "metric: top1\nplugins: [vide]", 3, ["no plug-in 'vide'", "'video'"]),
     *(("metric: top1", f"metric: top1\nsearch:\n  {text}", 4, say) for text, say in SEARCH),
 ]

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from schedplan.config.model import Config, allowed_keys
+from schedplan.config.model import Config, allowed_keys, no_section
 from schedplan.config.options import bind, call, from_pydantic
 from schedplan.config.yaml_file import Document, KeyPath, override, read_yaml, unknown_key
 from schedplan.errors import ConfigError, SchedplanError, TrainerError, did_you_mean
@@ -24,7 +24,7 @@ from schedplan.journal import RunFolder
 from schedplan.knees import AtMost, KneeEstimator
 from schedplan.plan import Plan
 from schedplan.plugins import Entry, Plugins, import_attribute
-from schedplan.pruning import FAST, NONE, SAFE
+from schedplan.pruning import PRUNINGS, Pruning
 from schedplan.rules import Rule, Where
 from schedplan.solver import Budget, Problem, SearchOptions
 from schedplan.space import Axis, Link, Space
@@ -32,8 +32,6 @@ from schedplan.trainer import GeneratorTrainer, Trainer, TrainerFactory
 from schedplan.transition import unknown_metric
 
 __all__ = ["Config", "Setup", "load_config", "load_plan", "load_run"]
-
-_PRUNING = {"none": NONE, "safe": SAFE, "fast": FAST}
 
 
 def load_config(path: Path, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Setup:
@@ -97,15 +95,24 @@ def _setup(document: Document, plugins: Sequence[str]) -> Setup:
         try:
             config = Config.model_validate(document.data)
         except ValidationError as error:
-            # A misspelt key is often missing under its right name, too; say the former.
-            for complaint in error.errors():
-                if complaint["type"] == "extra_forbidden":
-                    *section, key = complaint["loc"]
-                    raise unknown_key(key, allowed_keys(tuple(section)), tuple(section)) from error
-            raise from_pydantic(error) from error
+            raise _explained(error) from error
     config.plugins = list(dict.fromkeys([*config.plugins, *plugins]))
     with _located(document, ("plugins",)):
         return Setup(config, document, Plugins(config.plugins))
+
+
+def _explained(error: ValidationError) -> ConfigError:
+    """Return the one complaint that tells most, in this project's form."""
+    complaints = error.errors()
+    # A misspelt key is often missing under its right name, too; say the former.
+    for complaint in complaints:
+        if complaint["type"] == "extra_forbidden":
+            *section, key = complaint["loc"]
+            return unknown_key(key, allowed_keys(tuple(section)), tuple(section))
+    first = complaints[0]
+    if first["type"] == "model_type":
+        return no_section(first["loc"], first["input"])
+    return from_pydantic(error)
 
 
 @dataclass(frozen=True)
@@ -215,11 +222,13 @@ class Setup:
         """How the graph is searched; the cost of every state's epochs is checked."""
         section = self.config.search
         budget = {name: value for name, value in section.budget if value is not None}
+        with self._located("search", "prune"):
+            pruning = _pruning(section.prune)
         with self._located("search", "keep"):
             frontier = _frontier(section.keep)
         with self._located():
             options = SearchOptions(
-                pruning=_PRUNING[section.prune],
+                pruning=pruning,
                 frontier=frontier,
                 order=section.order,
                 budget=Budget(**budget),
@@ -278,6 +287,14 @@ class Setup:
             rule: Rule = made if isinstance(made, Rule) else Where(made)
             rule.check(self.space)
         return rule
+
+
+def _pruning(stated: object) -> Pruning:
+    if isinstance(stated, str) and stated in PRUNINGS:
+        return PRUNINGS[stated]
+    raise ConfigError(
+        f"search.prune is {stated!r}", allowed=PRUNINGS, hint=did_you_mean(stated, PRUNINGS)
+    )
 
 
 def _frontier(stated: object) -> Frontier:

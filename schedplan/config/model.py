@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from schedplan.errors import ConfigError
+from schedplan.journal import KeepSnapshots
+from schedplan.knees import Mode
+from schedplan.solver.search import Order
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 
@@ -51,6 +56,10 @@ class KneeSection(_Section):
     max_epochs: Annotated[int, Field(ge=1)] = 400
 
 
+def _nothing_as_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -65,13 +74,13 @@ class BudgetSection(_Section):
 class SearchSection(_Section):
     """How the graph is searched."""
 
-    prune: Literal["none", "safe", "fast"] = "safe"
+    prune: Any = "safe"  # see `schedplan.pruning.PRUNINGS`
     keep: Any = "best"  # NAME or {NAME: width}, see `schedplan.frontier.FRONTIERS`
-    order: Literal["topological", "dive"] = "topological"
-    budget: BudgetSection = BudgetSection()
+    order: Order = "topological"
+    budget: Annotated[BudgetSection, BeforeValidator(_nothing_as_empty)] = BudgetSection()
     cost: str | None = None
     speculate: bool = False
-    keep_snapshots: Literal["best", "all"] = "best"
+    keep_snapshots: KeepSnapshots = "best"
 
 
 class TrainerSection(_Section):
@@ -86,7 +95,7 @@ class Config(_Section):
 
     name: Annotated[str, BeforeValidator(_file_name)]
     metric: str
-    mode: Literal["max", "min"] = "max"
+    mode: Mode = "max"
     seed: Annotated[int, Field(ge=0)] = 0
     plugins: Names = []
     axes: dict[str, list[Any]]
@@ -106,10 +115,34 @@ def allowed_keys(path: tuple[str | int, ...]) -> list[str]:
         >>> allowed_keys(("links", "batch_size"))
         ['of', 'values']
     """
+    return list(_section_at(path).model_fields)
+
+
+def no_section(path: tuple[str | int, ...], value: Any) -> ConfigError:
+    """Return the error for a `value` that stands where a section has to.
+
+    Example:
+        >>> print(no_section(("search", "budget"), 100))
+        search.budget is 100; allowed: a mapping of epochs, cost, hours; such as {epochs: 100}
+    """
+    keys = allowed_keys(path)
+    name = ".".join(map(str, path))
+    try:  # what was meant may be the value of the first key
+        _section_at(path).model_validate({keys[0]: value})
+        hint = f"such as {{{keys[0]}: {value}}}"
+    except ValidationError:
+        hint = None
+    allowed = f"a mapping of {', '.join(keys)}"
+    return ConfigError(f"{name} is {value!r}", allowed=allowed, hint=hint, path=path)
+
+
+def _section_at(path: tuple[str | int, ...]) -> type[BaseModel]:
     sections: dict[tuple[str | int, ...], type[BaseModel]] = {
         (): Config,
         ("transitions",): TransitionsSection,
+        ("knee",): KneeSection,
         ("search",): SearchSection,
         ("search", "budget"): BudgetSection,
+        ("trainer",): TrainerSection,
     }
-    return list(sections.get(path, LinkSection).model_fields)
+    return sections.get(path, LinkSection)

@@ -15,6 +15,15 @@ from schedplan.errors import ConfigError, SchedplanError
 
 _SCALARS = (bool, int, float, str)
 
+_WORDS = {
+    "a valid boolean": "true or false",
+    "a valid dictionary": "a mapping",
+    "a valid integer": "a whole number",
+    "a valid list": "a list",
+    "a valid number": "a number",
+    "a valid string": "a text",
+}
+
 
 def bind(factory: Callable[..., Any], options: Mapping[str, Any], path: KeyPath) -> partial[Any]:
     """Return `factory` with `options` checked and filled in, to be called without arguments.
@@ -83,8 +92,9 @@ def from_pydantic(error: ValidationError, path: KeyPath = ()) -> ConfigError:
 
 
 def _expected(message: str) -> str:
-    """Turn 'Input should be a valid integer' into 'a valid integer'."""
-    return message.removeprefix("Value error, ").removeprefix("Input should be ")
+    """Turn 'Input should be a valid integer' into 'a whole number'."""
+    expected = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    return _WORDS.get(expected, expected)
 
 
 def _signature(factory: Callable[..., Any], path: KeyPath) -> inspect.Signature:
