@@ -32,7 +32,7 @@ class Stage:
     Attributes:
         state: the state's name in the search.
         params: all hyperparameters.
-        epochs: at least 1, but for a plan's `initial`.
+        epochs: at least 1, but for a plan's `initial` and `final`.
         score: the metric at the end of the stage as the knee estimator has it; a fitted value
             where a curve is fitted.
         observed: the metric that was measured there.
@@ -55,9 +55,11 @@ class Plan:
         name: of the search.
         metric: what was planned for.
         mode: `max` or `min`.
-        score: the metric expected at the end.
+        score: the metric expected at the end, as it is measured under the settings of the last of
+            `path`.
         initial: where the model was made, if no epoch was kept there: a stage of 0 epochs.
         stages: one or more; none only if no training improved on the initial model.
+        final: where the plan ends, if no epoch was kept there: a stage of 0 epochs.
         complete: whether the search came to its end; if a budget ended it, this is the best so far.
         confirmed: what training along the plan once more, from scratch and with another seed,
             has reached, if that was tried.
@@ -81,6 +83,7 @@ class Plan:
     score: float
     stages: tuple[Stage, ...]
     initial: Stage | None = None
+    final: Stage | None = None
     complete: bool = True
     confirmed: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -92,8 +95,14 @@ class Plan:
 
     @property
     def path(self) -> tuple[Stage, ...]:
-        """All that a replay goes through: `initial`, if there is one, and the stages."""
-        return self.stages if self.initial is None else (self.initial, *self.stages)
+        """All that a replay goes through: the stages between `initial` and `final`."""
+        ends = self.initial, *self.stages, self.final
+        return tuple(stage for stage in ends if stage is not None)
+
+    @property
+    def bare(self) -> Plan:
+        """The plan without what does not matter to training along it."""
+        return replace(self, complete=True, confirmed=None, provenance={})
 
     def params_at(self, epoch: int) -> dict[str, Any]:
         """Return the hyperparameters of the epoch counted from 0 over the whole schedule.
@@ -181,7 +190,7 @@ def replay(
     on_event: Observer = lambda event: None,
     config: Mapping[str, Any] | None = None,
 ) -> tuple[Outcome, ...]:
-    """Train along a plan, stage by stage, without a search; return each stage's outcome.
+    """Train along a plan, stage by stage, without a search.
 
     With the trainer and seeds of the search and a trainer that is deterministic, the result is
     the search's. A replay that was cut off continues in the same folder. The model ends up in
@@ -195,6 +204,9 @@ def replay(
         executor: where stages are trained; in this process by default.
         on_event: called with every event, in this thread.
         config: plain data to bind `folder` to, besides `seed`; by default the plan.
+
+    Returns:
+        The outcomes of the plan's stages, and of its `final` if there is one.
 
     Raises:
         RunFailedError: if a stage fails; the message says which and why.

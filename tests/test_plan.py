@@ -30,6 +30,7 @@ plans = st.builds(
     score=st.floats(allow_nan=False),
     stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
     initial=st.none() | stages,
+    final=st.none() | stages,
     complete=st.booleans(),
     confirmed=st.none() | st.floats(allow_nan=False),
     provenance=st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
@@ -128,6 +129,28 @@ def test_a_confirmation_that_was_cut_off_goes_on(tmp_path):
     confirmed = confirm(plan, problem.trainer, tmp_path / "confirm", on_event=events.append)
     assert [event.known for event in events if isinstance(event, TransitionEvent)][1]
     assert confirmed == confirm(plan, problem.trainer, tmp_path / "whole")
+
+
+class Seen(SimulatedTrainer):
+    """Measures 100 more under the settings of the last state."""
+
+    def begin(self, params, start, seed):
+        super().begin(params, start, seed)
+        self.more = 100 * (params["learning_rate"] == 0.0001)
+
+    def evaluate(self):
+        return {name: value + self.more for name, value in super().evaluate().items()}
+
+
+def test_where_the_last_state_keeps_no_epoch_its_settings_still_measure_the_plan(tmp_path):
+    _, plan = solved(tmp_path)
+    last = {**plan.stages[-1].params, "learning_rate": 0.0001}
+    plan = replace(plan, final=Stage("last", last, 0, score=100.9, observed=100.9, seed=7))
+    outcomes = replay(plan, Seen, tmp_path / "replay")
+    assert [outcome.epoch for outcome in outcomes] == [*(s.epochs for s in plan.stages), 0]
+    assert outcomes[-1].scores[0] - outcomes[-2].scores[-1] == pytest.approx(100)
+    assert outcomes[-1].snapshot == outcomes[-2].snapshot, "nothing was trained there"
+    assert confirm(plan, Seen, tmp_path / "confirm").confirmed > 100
 
 
 def test_a_plan_without_stages_cannot_be_confirmed(tmp_path):
