@@ -78,17 +78,31 @@ def test_a_run_folder_gives_the_curves_of_its_transitions(tmp_path):
     facts = json.loads(schedplan("curves", "runs/short", "-f", "json", cwd=tmp_path).stdout)
     assert facts["curves"] == facts["used"] == 2
     assert all(0 <= each["rmse"] < 0.1 for each in facts["families"])
+    one = "runs/short/transitions/S0__0.1/1/epochs.jsonl"
+    facts = json.loads(schedplan("curves", one, "-f", "json", cwd=tmp_path).stdout)
+    assert facts["curves"] == facts["used"] == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "phrases"),
     [
-        (["none.npz"], ["none.npz"]),
-        (["empty"], ["empty"]),
+        (["none.npz"], ["none.npz: there is no such file or folder"]),
+        (["empty"], ["empty: this is no run folder"]),
+        (["empty", "--key", "a"], ["--key and --lower-is-better are for files"]),
         (["text.txt"], ["cannot read curves from a .txt file", ".npz, .csv, .json, .jsonl"]),
         (["d.npz", "--key", "vel"], ["no scores called 'vel'", "did you mean 'val'"]),
-        (["bad.json"], ["bad.json: the file holds no curves"]),
-        (["bad.npz"], ["bad.npz: the file holds no curves"]),
+        (["c.csv", "--key", "one"], ["--key one is for .npz and .json files"]),
+        (["bad.json"], ["bad.json: the file holds no curves; allowed: [[0.1, 0.2], ...]"]),
+        (["bad.npz"], ["bad.npz: the file holds no curves; allowed: an array of numbers"]),
+        (["texts.npz"], ["texts.npz: the file holds no curves; allowed: an array"]),
+        (["deep.npz"], ["deep.npz: the file holds no curves; allowed: an array"]),
+        (["words.csv"], ["words.csv: the file holds no curves; allowed: a column of numbers"]),
+        (["empty.csv"], ["empty.csv: the file holds no curves"]),
+        (["number.json"], ["number.json: the file holds no curves"]),
+        (["null.json"], ["null.json: the file holds no curves"]),
+        (["empty.jsonl"], ["empty.jsonl: the file holds no curves"]),
+        (["other.jsonl"], ["other.jsonl: the file holds no curves", "a `score` in each line"]),
+        (["binary.jsonl"], ["binary.jsonl: the file holds no curves"]),
         (["flat.json"], ["flat.json: none of the 1 curves can be fitted", "more than 7"]),
     ],
 )
@@ -98,6 +112,15 @@ def test_what_cannot_be_read_is_told(tmp_path, arguments, phrases):
     (tmp_path / "text.txt").write_text("0.5")
     (tmp_path / "bad.json").write_text("[1, 2")
     (tmp_path / "bad.npz").write_text("no archive")
+    np.savez(tmp_path / "texts.npz", names=np.array(["a", "b"]))
+    np.savez(tmp_path / "deep.npz", np.zeros((2, 3, 4)))
+    (tmp_path / "words.csv").write_text("a,b\nc,d\n")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "number.json").write_text("3")
+    (tmp_path / "null.json").write_text('{"a": null}')
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "other.jsonl").write_text('{"loss": 1}\n')
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "flat.json").write_text(json.dumps([[0.5] * 20]))
     result = schedplan("curves", *arguments, cwd=tmp_path, code=2)
     for phrase in phrases:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +11,12 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from schedplan.cli.recorded import Curves, read_curves
 from schedplan.cli.tables import Format, make_table, print_data
 from schedplan.curves import goodness_of_fit
-from schedplan.errors import UsageError, did_you_mean
+from schedplan.errors import UsageError
 from schedplan.journal import RunFolder
 from schedplan.knees import Mode
-
-Curves = list[list[float]]
 
 
 def curves(
@@ -45,15 +39,26 @@ def curves(
 ) -> None:
     """Show how well each family of curves describes trainings: RMSE, adjusted RMSE, R2.
 
-    A .csv file has a column for each training, with an optional line of names; missing scores are
-    left blank. A .json file is a list of lists, or such lists by name; a .jsonl file has a list a
-    line. A .npz file has arrays of shape (trainings, epochs), or one after the other in one
-    dimension, split at the array `offsets`.
+    Of a run folder, every training is read. What else is read:
+
+    .csv: a column of scores for each training; a line of names may stand first, missing scores are
+    left blank.
+
+    .json: a list of scores for each training, [[0.1, 0.2], ...] or {NAME: [0.1, 0.2], ...}; or
+    several such lists by name, of which --key names one.
+
+    .jsonl: a list of scores in each line; or one training, as in a run's epochs.jsonl, with a
+    `score` in each line.
+
+    .npz: an array of scores of shape (trainings, epochs); or of one dimension, one training after
+    the other, split at the array `offsets`; of several arrays, --key names one.
     """
     if source.is_dir():
+        if key is not None or lower:
+            raise UsageError("--key and --lower-is-better are for files; a run says it itself")
         found, mode = _of_run(RunFolder(source))
     else:
-        found, mode = _of_file(source, key), "min" if lower else "max"
+        found, mode = read_curves(source, key), "min" if lower else "max"
     facts = curve_facts(source, found, mode)
     print_data(facts, curve_table(facts), form)
 
@@ -94,89 +99,3 @@ def _of_run(folder: RunFolder) -> tuple[Curves, Mode]:
         scores = outcome.scores if outcome else [record.score for record in training.records()]
         found.append(list(scores))
     return found, mode
-
-
-def _of_file(path: Path, key: str | None) -> Curves:
-    read = _READERS.get(path.suffix.lower())
-    if read is None:
-        raise UsageError(
-            f"cannot read curves from a {path.suffix or 'nameless'} file",
-            where=str(path),
-            allowed=["a run folder", *_READERS],
-        )
-    try:
-        return read(path, key)
-    except (ValueError, TypeError, zipfile.BadZipFile, csv.Error) as error:
-        raise UsageError(f"the file holds no curves: {error}", where=str(path)) from error
-
-
-def _of_npz(path: Path, key: str | None) -> Curves:
-    with np.load(path, allow_pickle=False) as data:
-        names = [name for name in data.files if data[name].dtype.kind == "f"]
-        stored = np.asarray(data[_named(path, names, key)], dtype=np.float64)
-        if "offsets" in data.files:
-            spans = pairwise(data["offsets"].tolist())
-            return [stored[start:end].tolist() for start, end in spans]
-    if stored.ndim not in (1, 2):
-        raise ValueError(f"the array has the shape {stored.shape}")
-    rows: Curves = np.atleast_2d(stored).tolist()
-    return rows
-
-
-def _of_csv(path: Path, key: str | None) -> Curves:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        lines = [line for line in csv.reader(stream) if line]
-    if lines and not any(_is_number(cell) for cell in lines[0]):
-        lines = lines[1:]
-    width = max(map(len, lines), default=0)
-    return [
-        [float(line[i]) if i < len(line) and line[i].strip() else math.nan for line in lines]
-        for i in range(width)
-    ]
-
-
-def _of_json(path: Path, key: str | None) -> Curves:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(data, dict):
-        nested = [name for name, each in data.items() if each and isinstance(each[0], list)]
-        data = data[_named(path, nested, key)] if nested else list(data.values())
-    return [_scores(each) for each in data]
-
-
-def _of_lines(path: Path, key: str | None) -> Curves:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [_scores(json.loads(line)) for line in lines if line.strip()]
-
-
-def _scores(row: list[float | None]) -> list[float]:
-    return [math.nan if score is None else float(score) for score in row]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _named(path: Path, names: list[str], key: str | None) -> str:
-    """Return `key`, or the first of the `names` if none is asked for."""
-    if key is None and names:
-        return names[0]
-    if key not in names:
-        raise UsageError(
-            f"there are no scores called {key!r}" if key else "there are no scores",
-            where=str(path),
-            allowed=names,
-            hint=did_you_mean(key, names),
-        )
-    return key
-
-
-_READERS: Mapping[str, Callable[[Path, str | None], Curves]] = {
-    ".npz": _of_npz,
-    ".csv": _of_csv,
-    ".json": _of_json,
-    ".jsonl": _of_lines,
-}
