@@ -15,15 +15,17 @@ from schedplan.cli import views
 from schedplan.cli.curves import curves
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
 from schedplan.cli.search import (
+    bind,
     confirm_plan,
     draw,
     draw_what_is_missing,
     find_plan,
     load_front,
+    warn_of_idle_options,
     warn_of_unreached,
     warn_of_what_is_missing,
 )
-from schedplan.cli.status import status_facts, status_table
+from schedplan.cli.status import best_so_far, status_facts, status_table
 from schedplan.cli.tables import Format, print_data
 from schedplan.config import Setup, load_config, load_plan, load_run
 from schedplan.errors import BudgetError, UsageError
@@ -88,6 +90,7 @@ def check(
     with redirect_stdout(sys.stderr):
         setup.make_trainer()
     warn_of_unreached(setup)
+    warn_of_idle_options(setup)
     facts = views.check_facts(setup)
     print_data(facts, views.check_table(facts), form)
 
@@ -110,17 +113,17 @@ def run(
     setup = load_config(config, plugin or (), set_ or ())
     _check(setup)  # before a folder is made
     folder = RunFolder(out or Path("runs") / setup.config.name)
-    folder.configure(setup.facts())
+    bind(folder, setup.facts())
     with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
         plan = find_plan(setup, folder, retry_failed)
-        if confirm and plan.complete:
+        if confirm:
             plan = confirm_plan(setup, folder, plan)
-    front = load_front(folder)
-    table = Group(views.plan_table(plan), *views.front_tables(front, setup.config.search.cost))
-    print_data(plan.as_dict(), table, form)
+    front = views.front_tables(load_front(setup, folder), setup.options.cost)
+    print_data(plan.as_dict(), Group(views.plan_table(plan), *front), form)
     draw_what_is_missing(setup, folder)
     warn_of_what_is_missing(setup, folder, plan)
-    log.info("the plan, the model and the picture are in %s", folder.path)
+    scores = views.plan_scores(plan)
+    log.info("%s; the plan, the model and the picture are in %s", scores, folder.path)
     if not plan.complete:
         raise typer.Exit(BudgetError.exit_code)
 
@@ -130,7 +133,11 @@ def status(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     form: Form = Format.TABLE,
 ) -> None:
-    """Show what is done, begun, pruned and failed in a run, and the time left."""
+    """Show what is done, begun, pruned and failed in a run, the best so far, and the time left.
+
+    A transition KEY that was trained from several models of its source has further rows KEY@2,
+    KEY@3, ...; it counts once.
+    """
     folder = RunFolder(run)
     facts = status_facts(folder, load_run(folder))
     print_data(facts, status_table(facts), form)
@@ -179,7 +186,7 @@ def replay_(
     beside = plan.with_name(f"{plan.name}-replay") if plan.is_dir() else None
     folder = RunFolder(out or beside or Path("runs") / f"{found.name}-replay")
     config = {"replay": found.as_dict(), "trainer": setup.facts()["trainer"]}
-    folder.configure(config)
+    bind(folder, config)
     with (
         redirect_stdout(sys.stderr),
         log_to_file(folder.path / "log.txt"),
@@ -206,16 +213,17 @@ def _load_plan(path: Path) -> Plan:
     if not path.is_dir():
         return Plan.load(path)
     folder = RunFolder(path)
-    if not folder.plan_file.exists():
-        config = folder.config()
-        if "replay" in config:
-            return Plan.from_dict(config["replay"], where=str(folder.config_file))
-        raise UsageError(
-            "the run has no plan yet",
-            where=str(path),
-            hint="`schedplan status` shows how far it is",
-        )
-    return Plan.load(folder.plan_file)
+    plan = best_so_far(folder)
+    if plan:
+        return plan
+    config = folder.config()
+    if "replay" in config:
+        return Plan.from_dict(config["replay"], where=str(folder.config_file))
+    raise UsageError(
+        "the run has no plan yet",
+        where=str(path),
+        hint="`schedplan status` shows how far it is",
+    )
 
 
 def _check(setup: Setup) -> None:

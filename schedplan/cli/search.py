@@ -3,86 +3,123 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from schedplan.cli.progress import Display, log, log_to_file
-from schedplan.cli.status import ended_trainings, finished, spent, status_facts
+from schedplan.cli.status import (
+    best_so_far,
+    budget_ended,
+    ended_trainings,
+    progress_in_words,
+    status_facts,
+)
 from schedplan.config import Setup
-from schedplan.errors import SchedplanError
+from schedplan.errors import BudgetError, SchedplanError
+from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, confirm
 from schedplan.report import trace, write_graph
 from schedplan.solver import Event, solve
 
 
+def bind(folder: RunFolder, config: Mapping[str, Any]) -> None:
+    """Bind a run folder to a configuration, unless somebody is working in it."""
+    # What is no run folder yet is not marked as held: it may be somebody else's.
+    with folder.hold() if folder.config_file.exists() else nullcontext():
+        folder.configure(config)
+
+
 def find_plan(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
     """Return the plan of a run, which is searched for unless it is finished."""
-    if finished(folder) and not retry_failed:
+    earlier = best_so_far(folder)
+    if earlier and earlier.complete and not retry_failed:
         log.info("the run is finished; to search anew, name another folder with --out")
-        return Plan.load(folder.plan_file)
+        return earlier
+    warn_of_idle_options(setup)
     setup.make_trainer()
-    if retry_failed:  # an interrupted retry must not look like a finished run
-        folder.plan_file.unlink(missing_ok=True)
-    total = setup.graph.transitions
-    ended = len(ended_trainings(folder, setup.graph))
-    if ended:
-        log.info("resuming: %d of %d transitions have ended", ended, total)
-    with log_to_file(folder.path / "log.txt"), Display(setup.config.metric, total) as display:
+    if earlier and retry_failed:  # an interrupted retry must not look like a finished run
+        replace(earlier, complete=False).save(folder.plan_file)
+    facts = status_facts(folder, setup)
+    if facts["epochs"]:
+        log.info("resuming: %s", progress_in_words(facts))
+    with log_to_file(folder.path / "log.txt"):
+        try:
+            plan = _search(setup, folder, retry_failed)
+        except BudgetError as error:
+            if not earlier:
+                raise setup.locate(error) from None
+            return replace(earlier, complete=False)
+        except SchedplanError as error:
+            log.debug("ended by an error", exc_info=True)
+            raise setup.locate(error) from None
+    kept = earlier.confirmed if earlier and earlier.bare == plan.bare else None
+    if kept is not None and plan.confirmed is None:
+        plan = replace(plan, confirmed=kept)
+        plan.save(folder.plan_file)
+    return plan
+
+
+def _search(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
+    facts = setup.facts()
+    with Display(setup.config.metric, setup.graph.transitions) as display:
 
         def on_event(event: Event) -> None:
             display(event)
             setup.plugins.emit(event)
 
-        try:
-            return solve(
-                setup.problem,
-                folder.path,
-                options=setup.options,
-                on_event=on_event,
-                keep_snapshots=setup.config.search.keep_snapshots,
-                retry_failed=retry_failed,
-                config=setup.facts(),
-                provenance={
-                    "config": setup.facts(),
-                    "source": str(Path(setup.document.file).resolve()),
-                },
-            )
-        except SchedplanError as error:
-            log.debug("ended by an error", exc_info=True)
-            raise setup.locate(error) from None
+        return solve(
+            setup.problem,
+            folder.path,
+            options=setup.options,
+            on_event=on_event,
+            keep_snapshots=setup.config.search.keep_snapshots,
+            retry_failed=retry_failed,
+            config=facts,
+            provenance={"config": facts, "source": str(Path(setup.document.file).resolve())},
+        )
 
 
 def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan) -> Plan:
-    """Return the plan of a run with the score that training along it once more has reached."""
+    """Return the plan of a run with the score that training along it once more has reached.
+
+    What cannot be confirmed is returned as it is, with a warning.
+    """
+    if not plan.complete:
+        log.warning("--confirm does nothing: it waits for the end of the search")
+        return plan
+    if not plan.stages:
+        log.warning("--confirm does nothing: the plan has no stages to train along")
+        return plan
     if plan.confirmed is not None:
         log.info("the plan is confirmed already")
         return plan
-    place = RunFolder(folder.confirmation)
-    # Where the plan comes from does not matter to training along it.
-    bare = replace(plan, provenance={}).as_dict()
-    if place.config_file.exists() and place.config().get("replay") != bare:
-        log.info("the plan has changed since it was last confirmed")
-        shutil.rmtree(place.path)
-    log.info("confirming the plan: training along it once more, from scratch")
-    with (
-        log_to_file(folder.path / "log.txt"),
-        Display(plan.metric, len(plan.path)) as display,
-    ):
-        confirmed = confirm(
-            plan,
-            setup.trainer,
-            place.path,
-            on_event=display,
-            config={"replay": bare, "trainer": setup.facts()["trainer"]},
-        )
-    confirmed.save(folder.plan_file)
+    place, bare = RunFolder(folder.confirmation), plan.bare.as_dict()
+    with folder.hold(), log_to_file(folder.path / "log.txt"):
+        if place.config_file.exists() and place.config().get("replay") != bare:
+            log.info("the plan has changed since it was last confirmed")
+            shutil.rmtree(place.path)
+        log.info("confirming the plan: training along it once more, from scratch")
+        with Display(plan.metric, len(plan.path)) as display:
+            confirmed = confirm(
+                plan,
+                setup.trainer,
+                place.path,
+                on_event=display,
+                config={"replay": bare, "trainer": setup.facts()["trainer"]},
+            )
+        confirmed.save(folder.plan_file)
     return confirmed
 
 
-def load_front(folder: RunFolder) -> list[Plan]:
+def load_front(setup: Setup, folder: RunFolder) -> dict[Path, Plan]:
     """Return the plans that trade score for cost, the cheapest first; none if not asked for."""
-    return [Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))]
+    if not isinstance(setup.options.frontier, Pareto):
+        return {}
+    return {file: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))}
 
 
 def draw(folder: RunFolder, setup: Setup, output: Path) -> None:
@@ -96,10 +133,12 @@ def draw(folder: RunFolder, setup: Setup, output: Path) -> None:
 
 
 def draw_what_is_missing(setup: Setup, folder: RunFolder) -> None:
-    """Draw the pictures of a run that are not there, or older than its plan."""
+    """Draw the pictures of a run that are not there, or older than the last training."""
+    news = [file for file in (folder.plan_file, folder.path / "log.txt") if file.exists()]
+    latest = max(file.stat().st_mtime for file in news)
     for suffix in (".svg", ".png"):
         picture = folder.path / f"graph{suffix}"
-        if not picture.exists() or picture.stat().st_mtime < folder.plan_file.stat().st_mtime:
+        if not picture.exists() or picture.stat().st_mtime < latest:
             draw(folder, setup, picture)
 
 
@@ -117,9 +156,8 @@ def warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None
         )
     if not plan.complete:
         log.warning(
-            "the budget has ended after %s, and this is the best plan so far; to go on, raise "
-            "search.budget and run again",
-            spent(facts),
+            "%s; this is the best plan so far, and to go on, raise the budget and run again",
+            budget_ended(setup.options.budget, facts),
         )
     if not plan.stages:
         log.warning("no training improved on the untrained model: does the trainer learn?")
@@ -131,3 +169,12 @@ def warn_of_unreached(setup: Setup) -> None:
     if setup.graph.unreached:
         names = ", ".join(state.label for state in setup.graph.unreached)
         log.warning("no start leads to the final states %s", names)
+
+
+def warn_of_idle_options(setup: Setup) -> None:
+    """Say which options change nothing here."""
+    if setup.options.speculate:
+        log.warning(
+            "search.speculate does nothing here: the command line trains one transition at a time; "
+            "from Python, solve(..., executor=..., workers=...) trains several"
+        )

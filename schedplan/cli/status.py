@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import inf
 from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
 from schedplan.cli.tables import make_table
+from schedplan.cli.views import plan_title
 from schedplan.config import Setup
 from schedplan.graph import StateGraph, Transition
 from schedplan.journal import Outcome, RunFolder, TransitionFolder, fingerprint, transition_key
 from schedplan.plan import Plan
 from schedplan.report import trace
+from schedplan.solver import Budget
 
 Facts = dict[str, Any]
 
 
-def finished(folder: RunFolder) -> bool:
-    """Return whether the search that a run folder is bound to has come to its end."""
+def best_so_far(folder: RunFolder) -> Plan | None:
+    """Return the plan that lies in a run folder; None if there is none yet.
+
+    It is `complete` only if it is the end of the search that the folder is bound to now.
+    """
     if not folder.plan_file.exists():
-        return False
+        return None
     plan = Plan.load(folder.plan_file)
-    return plan.complete and plan.provenance.get("fingerprint") == fingerprint(folder.config())
+    if folder.config_file.exists():
+        found_by = plan.provenance.get("fingerprint")
+        plan = replace(plan, complete=plan.complete and found_by == fingerprint(folder.config()))
+    return plan
 
 
 def ended_trainings(folder: RunFolder, graph: StateGraph) -> dict[Transition, list[Outcome]]:
@@ -39,7 +49,8 @@ def ended_trainings(folder: RunFolder, graph: StateGraph) -> dict[Transition, li
 
 
 def status_facts(folder: RunFolder, setup: Setup) -> Facts:
-    """Return what is done, begun, pruned, failed and waiting, and how long the rest may take.
+    """Return the best so far; what is done, begun, pruned, failed and waiting; and how long the
+    rest may take.
 
     A transition that can never start because all that lead to it failed counts as waiting. One that
     was trained from several models has a row for each of them, but counts once.
@@ -56,12 +67,15 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
     shown = trace(setup.graph, ended_trainings(folder, setup.graph), setup.config.mode).outcomes
     counts = Counter(shown[key].status if key in shown else _rest(kin) for key, kin in rows.items())
     ended = [row["seconds"] for row in every if row["status"] in ("done", "failed", "pruned")]
-    is_finished = finished(folder)
+    plan = best_so_far(folder)
+    is_finished = plan is not None and plan.complete
     left = 0 if is_finished else counts["begun"] + counts["waiting"]
     pruned = [row for row in every if row["status"] == "pruned"]
     return {
         "run": str(folder.path),
         "finished": is_finished,
+        "plan": plan and _plan_facts(plan),
+        "best": _best(every, setup),
         "transitions": len(edges),
         **{status: counts[status] for status in ("done", "failed", "pruned", "begun", "waiting")},
         "epochs": sum(row["epochs"] for row in every),
@@ -86,19 +100,52 @@ def status_table(facts: Mapping[str, Any]) -> Group:
         for r in facts["details"]
         if r["status"] == "failed"
     ]
-    left = facts["seconds_left"]
-    state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
-    summary = [
-        f"{facts['done']} of {facts['transitions']} transitions done, {facts['failed']} failed, "
-        f"{facts['pruned']} pruned, {facts['begun']} begun, {facts['waiting']} waiting",
-        f"{spent(facts)}; {state}",
-    ]
-    if facts["pruned_by"]:
-        rules = ", ".join(f"{rule} {number}" for rule, number in facts["pruned_by"].items())
-        summary.append(f"pruned by {rules}; {facts['pruned_after']} epochs had gone into them")
     columns = ["transition", "status", "trained#", "kept#", "score#"]
     table = make_table(facts["run"], columns, rows)
-    return Group(table, *map(Text, failures), *map(Text, summary))
+    return Group(table, *map(Text, [*failures, *_footnotes(rows), *_summary(facts)]))
+
+
+def _footnotes(rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    if any("@" in row[0] for row in rows):
+        yield "with @: the same transition, trained once more or from another model of its source"
+
+
+def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield progress_in_words(facts)
+    if facts["pruned_by"]:
+        rules = ", ".join(f"{rule} {number}" for rule, number in facts["pruned_by"].items())
+        yield f"pruned by {rules}; {facts['pruned_after']} epochs had gone into them"
+    left = facts["seconds_left"]
+    state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
+    yield f"{spent(facts)}; {state}"
+    if facts["plan"]:
+        yield f"the plan: {facts['plan']['summary']}"
+    elif facts["best"]:
+        yield "no plan yet; the best so far: {metric} {score:.4g} by {transition}".format_map(
+            facts["best"]
+        )
+
+
+def progress_in_words(facts: Mapping[str, Any]) -> str:
+    """Return in words how many transitions are how far, as told by `status_facts`."""
+    return (
+        f"{facts['done']} of {facts['transitions']} transitions done, {facts['failed']} failed, "
+        f"{facts['pruned']} pruned, {facts['begun']} begun, {facts['waiting']} waiting"
+    )
+
+
+def budget_ended(budget: Budget, facts: Mapping[str, Any]) -> str:
+    """Return in words which limit has ended a search that `status_facts` tells about."""
+    amounts = {
+        "epochs": facts["epochs"],
+        "cost": facts["epochs"] if facts["cost"] is None else facts["cost"],
+        "hours": facts["seconds"] / 3600,
+    }
+    limits = {name: limit for name, limit in vars(budget).items() if limit < inf}
+    # What is left of a limit of cost may be too little for one more epoch.
+    name = max(limits, key=lambda each: amounts[each] / limits[each] if limits[each] else inf)
+    share = f"{amounts[name]:,.6g} of {limits[name]:,.6g}"
+    return f"search.budget.{name} has ended the search ({share}) after {spent(facts)}"
 
 
 def spent(facts: Mapping[str, Any]) -> str:
@@ -158,6 +205,27 @@ def _row(training: TransitionFolder, epoch_cost: float) -> Facts:
         "seconds": sum(record.seconds for record in records) or (outcome.seconds if outcome else 0),
         "reason": outcome.reason if outcome else None,
     }
+
+
+def _plan_facts(plan: Plan) -> Facts:
+    return {
+        "summary": plan_title(plan),
+        "score": plan.score,
+        "observed": plan.path[-1].observed,
+        "confirmed": plan.confirmed,
+        "epochs": plan.epochs,
+        "complete": plan.complete,
+    }
+
+
+def _best(rows: Sequence[Facts], setup: Setup) -> Facts | None:
+    """Return the best score that a transition has ended with."""
+    done = [row for row in rows if row["status"] == "done"]
+    if not done:
+        return None
+    best = (max if setup.config.mode == "max" else min)(done, key=lambda row: row["score"])
+    names = "transition", "score"
+    return {"metric": setup.config.metric, **{name: best[name] for name in names}}
 
 
 def _rest(rows: Sequence[Facts]) -> str:

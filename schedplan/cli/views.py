@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
+from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from schedplan.cli.tables import make_table, pairs_table
 from schedplan.config import Setup
 from schedplan.errors import PluginError
 from schedplan.journal import Outcome
-from schedplan.plan import Plan
+from schedplan.plan import Plan, Stage
 from schedplan.plugins import KINDS, Entry, Plugins, installed
+from schedplan.space import INITIAL
 
 
 def check_facts(setup: Setup) -> dict[str, Any]:
-    """Return the counts of a configuration's graph, and what training all of it can cost."""
+    """Return the counts of a configuration's graph, how it is searched, and at which cost."""
     graph = setup.graph
+    epochs, cost = _at_most(setup)
+    search = setup.config.search.model_dump(include={"prune", "keep", "order", "budget", "cost"})
     return {
         "name": setup.config.name,
         "states": graph.states,
@@ -29,12 +36,31 @@ def check_facts(setup: Setup) -> dict[str, Any]:
         "final_states": [state.label for state in graph.finals],
         "unreached": [state.label for state in graph.unreached],
         "states_left_out": graph.space.size - graph.states,
-        "max_epochs": graph.transitions * setup.config.knee.max_epochs,
+        "search": search,
+        "max_epochs": epochs,
+        "max_cost": cost if setup.options.cost else None,
     }
+
+
+def _at_most(setup: Setup) -> tuple[float, float]:
+    """Return the most epochs that a search may take, and the most that they may cost."""
+    options, longest = setup.options, setup.config.knee.max_epochs
+    epochs = cost = 0.0
+    for source, target in setup.graph.dag.edges:
+        most = longest * (1 if source == INITIAL else getattr(options.frontier, "width", 1))
+        epochs, cost = epochs + most, cost + most * options.epoch_cost(target)
+    cost = min(cost, options.budget.cost)
+    return min(epochs, options.budget.epochs, inf if options.cost else cost), cost
 
 
 def check_table(facts: dict[str, Any]) -> Table:
     """Show `check_facts`."""
+    search = facts["search"]
+    budget = {name: limit for name, limit in search["budget"].items() if limit is not None}
+    cost = {}
+    if facts["max_cost"] is not None:
+        unit = f"an epoch costs its {search['cost']}"
+        cost["cost"] = f"at most {facts['max_cost']:,.6g}, where {unit}"
     return pairs_table(
         f"{facts['name']}: the configuration is sound",
         {
@@ -42,63 +68,83 @@ def check_table(facts: dict[str, Any]) -> Table:
             "transitions": facts["transitions"],
             "starts": _some(facts["start_states"]),
             "finals": _some(facts["final_states"]),
-            "epochs": f"at most {facts['max_epochs']:,}, far fewer when curves bend",
+            "search": ", ".join(
+                f"{key} {_flat(search[key])}" for key in ("prune", "keep", "order")
+            ),
+            "budget": _flat(budget) if budget else "none: the search goes on to its end",
+            "epochs": f"at most {facts['max_epochs']:,.0f}, far fewer when curves bend",
+            **cost,
         },
     )
 
 
-def plan_table(plan: Plan) -> Table:
+def _flat(stated: object) -> str:
+    """Return a value as it stands in a configuration; of a mapping, its entries."""
+    if isinstance(stated, Mapping):
+        return ", ".join(f"{key}: {value}" for key, value in stated.items())
+    return str(stated)
+
+
+def plan_table(plan: Plan) -> Group:
     """Show a plan, a row per stage."""
-    names = list(dict.fromkeys(name for stage in plan.stages for name in stage.params))
+    names = list(dict.fromkeys(name for stage in plan.path for name in stage.params))
     rows = [
         (
-            number,
-            *(stage.params.get(name) for name in names),
+            None if stage is plan.final else number,
+            *map(stage.params.get, names),
             stage.epochs,
             stage.score,
             stage.observed,
         )
-        for number, stage in enumerate(plan.stages, start=1)
+        for number, stage in enumerate(_after_initial(plan), start=1)
     ]
-    return make_table(
+    table = make_table(
         plan_title(plan),
         ["stage#", *names, "epochs#", f"{plan.metric} (fitted)#", "measured#"],
         rows,
     )
+    note = "the last row: where the plan ends and is measured; no epoch there was worth keeping"
+    return Group(table, *([Text(note)] if plan.final else []))
 
 
 def plan_title(plan: Plan) -> str:
     """Return in words what a plan reaches: as fitted, as measured, and when trained once more."""
+    so_far = "" if plan.complete else ", the best so far"
+    return f"{plan.name}: {plan_scores(plan)}; {plan.epochs} epochs{so_far}"
+
+
+def plan_scores(plan: Plan) -> str:
+    """Return in words the scores of a plan."""
     scores = [f"{plan.score:.4g} fitted"]
     scores += [f"{stage.observed:.4g} measured" for stage in plan.path[-1:]]
     if plan.confirmed is not None:
         scores.append(f"{plan.confirmed:.4g} confirmed")
-    so_far = "" if plan.complete else ", the best so far"
-    return f"{plan.name}: {plan.metric} {', '.join(scores)}; {plan.epochs} epochs{so_far}"
+    return f"{plan.metric} {', '.join(scores)}"
 
 
-def front_tables(plans: Sequence[Plan], cost: str | None) -> Iterator[Table]:
+def front_tables(plans: Mapping[Path, Plan], cost: str | None) -> Iterator[Table]:
     """Show the plans that trade score for cost, if there are any.
 
     Args:
-        plans: the cheapest first.
+        plans: by the file that each lies in, the cheapest first.
         cost: the hyperparameter that says what an epoch costs; None: 1.
     """
     if not plans:
         return
     rows = [
         (
-            f"front/plan-{number:02d}.yaml",
             sum(stage.epochs * (stage.params[cost] if cost else 1) for stage in plan.stages),
             plan.epochs,
             plan.score,
+            plan.path[-1].observed,
+            str(file),
         )
-        for number, plan in enumerate(plans, start=1)
+        for file, plan in plans.items()
     ]
-    metric = plans[0].metric
-    yield make_table(
-        "cost against score", ["plan", "cost#", "epochs#", f"{metric} (fitted)#"], rows
-    )
+    metric = next(iter(plans.values())).metric
+    columns = ["cost#", "epochs#", f"{metric} (fitted)#", "measured#", "plan"]
+    unit = f"an epoch costs its {cost}" if cost else "an epoch costs 1"
+    yield make_table(f"{metric} against cost, the cheapest plan first; {unit}", columns, rows)
 
 
 def replay_facts(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -115,9 +161,13 @@ def replay_facts(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "planned": stage.score,
                 "reached": outcome.scores[-1],
             }
-            for stage, outcome in zip(plan.stages, outcomes, strict=True)
+            for stage, outcome in zip(_after_initial(plan), outcomes, strict=True)
         ],
     }
+
+
+def _after_initial(plan: Plan) -> tuple[Stage, ...]:
+    return plan.stages if plan.final is None else (*plan.stages, plan.final)
 
 
 def replay_table(facts: dict[str, Any]) -> Table:
