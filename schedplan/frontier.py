@@ -10,10 +10,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Final
 
-from schedplan.errors import ConfigError
+from schedplan.checks import require_whole
 from schedplan.journal import Outcome
 from schedplan.space import State
 
@@ -86,11 +85,6 @@ class Frontier(ABC):
         """
 
 
-def _require_whole(name: str, value: object) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"{name} is {value!r}", allowed="whole numbers of at least 1")
-
-
 @dataclass(frozen=True)
 class Beam(Frontier):
     """Keep the `width` best labels by score; ties go to shorter paths.
@@ -102,7 +96,7 @@ class Beam(Frontier):
     width: int
 
     def __post_init__(self) -> None:
-        _require_whole("beam", self.width)
+        require_whole("beam", self.width, at_least=1)
 
     def keep(self, labels: Sequence[Label]) -> list[Label]:
         return sorted(labels, key=lambda label: label.merit, reverse=True)[: self.width]
@@ -130,7 +124,7 @@ class Pareto(Frontier):
     width: int = 2
 
     def __post_init__(self) -> None:
-        _require_whole("pareto", self.width)
+        require_whole("pareto", self.width, at_least=1)
 
     def keep(self, labels: Sequence[Label]) -> list[Label]:
         front: list[Label] = []

@@ -14,7 +14,18 @@ import schedplan
 ROOT = Path(schedplan.__file__).parent
 
 ORDER = [
-    *("errors", "space", "rules", "graph", "curves", "knees", "trainer", "journal", "transition"),
+    *(
+        "errors",
+        "checks",
+        "space",
+        "rules",
+        "graph",
+        "curves",
+        "knees",
+        "trainer",
+        "journal",
+        "transition",
+    ),
     *(
         "executors",
         "plan",

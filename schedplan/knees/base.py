@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from functools import partial
+from numbers import Real
 from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from schedplan import checks
 from schedplan.curves import Curve
 from schedplan.errors import EstimatorError, did_you_mean
 
@@ -18,6 +20,10 @@ Array: TypeAlias = NDArray[np.float64]
 Mode: TypeAlias = Literal["max", "min"]
 
 NO_SCORE: Final = "no finite score so far"
+
+require_whole = partial(checks.require_whole, error=EstimatorError)
+require_number = partial(checks.require_number, error=EstimatorError)
+require_choice = partial(checks.require_choice, error=EstimatorError)
 
 
 @dataclass(frozen=True)
@@ -151,31 +157,3 @@ def best_epoch(scores: Array) -> int:
 def score_at(scores: Array, epoch: int) -> float:
     """Return the observed score of `epoch`, NaN if it is not finite."""
     return float(scores[epoch]) if np.isfinite(scores[epoch]) else math.nan
-
-
-def require_whole(name: str, value: object, at_least: int) -> None:
-    """Raise EstimatorError unless `value` is a whole number of at least `at_least`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < at_least:
-        raise EstimatorError(
-            f"{name} is {value!r}", allowed=f"whole numbers of at least {at_least}", path=(name,)
-        )
-
-
-def require_between(name: str, value: object, lowest: float, highest: float) -> None:
-    """Raise EstimatorError unless `value` is a number from `lowest` to `highest`."""
-    number = not isinstance(value, bool) and isinstance(value, Real)
-    if not number or not lowest <= float(value) <= highest:  # type: ignore[arg-type]
-        raise EstimatorError(
-            f"{name} is {value!r}", allowed=f"numbers from {lowest:g} to {highest:g}", path=(name,)
-        )
-
-
-def require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    """Raise EstimatorError unless `value` is one of the texts `allowed`."""
-    if value not in allowed:
-        raise EstimatorError(
-            f"{name} is {value!r}",
-            allowed=allowed,
-            hint=did_you_mean(value, allowed),
-            path=(name,),
-        )

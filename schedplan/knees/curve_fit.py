@@ -17,8 +17,8 @@ from schedplan.knees.base import (
     Scale,
     Verdict,
     best_epoch,
-    require_between,
     require_choice,
+    require_number,
     require_whole,
     score_at,
 )
@@ -90,11 +90,11 @@ class CurveFit(KneeEstimator):
     def __post_init__(self) -> None:
         find_family(self.family)
         require_whole("delay", self.delay, at_least=0)
-        require_between("growth", self.growth, 0, 1)
+        require_number("growth", self.growth, 0, 1)
         check_solver(self.solver)
         require_choice("choice", self.choice, get_args(Choice))
         require_choice("score", self.score, get_args(Worth))
-        require_between("margin", self.margin, 0, 1)
+        require_number("margin", self.margin, 0, 1)
 
     @property
     def lookback(self) -> int:

@@ -18,7 +18,7 @@ from schedplan.knees.base import (
     Scale,
     Verdict,
     best_epoch,
-    require_between,
+    require_number,
     require_whole,
     score_at,
 )
@@ -47,7 +47,7 @@ class Kneedle(KneeEstimator):
     delay: int = 10
 
     def __post_init__(self) -> None:
-        require_between("sensitivity", self.sensitivity, 0, 100)
+        require_number("sensitivity", self.sensitivity, 0, 100)
         require_whole("delay", self.delay, at_least=0)
         _locator()
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
-from schedplan.errors import EstimatorError
 from schedplan.knees.base import (
     NO_SCORE,
     Array,
@@ -16,6 +14,7 @@ from schedplan.knees.base import (
     Scale,
     Verdict,
     best_epoch,
+    require_number,
     require_whole,
     score_at,
 )
@@ -42,12 +41,7 @@ class Patience(KneeEstimator):
 
     def __post_init__(self) -> None:
         require_whole("epochs", self.epochs, at_least=1)
-        if not (isinstance(self.min_delta, Real) and 0 <= self.min_delta < math.inf):
-            raise EstimatorError(
-                f"min_delta is {self.min_delta!r}",
-                allowed="finite numbers of at least 0",
-                path=("min_delta",),
-            )
+        require_number("min_delta", self.min_delta, 0)
 
     def decide(self, scores: Array, scale: Scale | None) -> Verdict:
         best = best_epoch(scores)

@@ -14,7 +14,7 @@ from schedplan.knees.base import (
     Scale,
     Verdict,
     best_epoch,
-    require_between,
+    require_number,
     require_whole,
     score_at,
 )
@@ -55,7 +55,7 @@ class Stationarity(KneeEstimator):
 
     def __post_init__(self) -> None:
         require_whole("window", self.window, at_least=4)
-        require_between("confidence", self.confidence, 0.5, 0.999)
+        require_number("confidence", self.confidence, 0.5, 0.999)
 
     def decide(self, scores: Array, scale: Scale | None) -> Verdict:
         recent = np.flatnonzero(np.isfinite(scores))[-self.window :]
