@@ -21,21 +21,17 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from schedplan.checks import require_number, require_whole
 from schedplan.curves import find_family, fit
-from schedplan.errors import ConfigError
 
 Array: TypeAlias = NDArray[np.float64]
 
 _BENDS = 6.0  # the variance of a second difference of independent errors of variance 1
+_BENT = 6  # scores that a curve must have to tell the noise
 _LEVEL_WINDOW = 12  # epochs that tell the present level
 _LEAST_AHEAD = 5  # epochs that a forecast always looks ahead
 _BEGUN = 5  # standard deviations of the noise by which a model has to rise before it is judged
 _MOVES = 3  # the latest moves of a difference tell most: they settle as rates fall
-
-
-def _require(name: str, value: object, at_least: float) -> None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= at_least:
-        raise ConfigError(f"{name} is {value!r}", allowed=f"numbers of at least {at_least}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,19 @@ class Drop:
 
     rule: str
     evidence: str
+
+
+def measurement_noise(curves: Sequence[Array]) -> float:
+    """Return the standard deviation of one measurement under the settings of `curves`.
+
+    It comes from second differences, which a slow bend hardly touches. The first epoch, where
+    curves bend most, is left out. inf, which drops nothing, if the curves are too short.
+    """
+    bends = [np.diff(curve[1:], 2) for curve in curves if len(curve) >= _BENT]
+    if not bends:
+        return math.inf
+    together = np.concatenate(bends)
+    return math.sqrt(float(together @ together) / len(together) / _BENDS)
 
 
 @dataclass(frozen=True)
@@ -81,19 +90,20 @@ class Race:
         ConfigError: an argument out of bounds.
     """
 
-    z: float = 1.0
-    first: int = 4
+    z: float = 1.5
+    first: int = 6
     first_from_scratch: int = 20
-    window: int = 20
-    ahead: float = 0.5
+    window: int = 15
+    ahead: float = 0.25
     ahead_from_scratch: int = 20
 
     def __post_init__(self) -> None:
-        _require("z", self.z, 0)
-        for name in ("first", "first_from_scratch"):
-            _require(name, getattr(self, name), 1)
-        _require("window", self.window, 3)
-        _require("ahead", self.ahead, 0)
+        require_number("z", self.z, 0)
+        require_whole("first", self.first, at_least=1)
+        require_whole("first_from_scratch", self.first_from_scratch, at_least=1)
+        require_whole("window", self.window, at_least=3)
+        require_number("ahead", self.ahead, 0)
+        require_whole("ahead_from_scratch", self.ahead_from_scratch, at_least=0)
 
     def warm_up(self, from_scratch: bool) -> int:
         """Return how many epochs a rival is trained before it is looked at."""
@@ -106,18 +116,6 @@ class Race:
             return float(recent[-1])
         t = np.arange(len(recent)) - (len(recent) - 1) / 2
         return float(recent.mean() + t[-1] * (t @ recent) / (t @ t))
-
-    def noise(self, curves: Sequence[Array]) -> float:
-        """Return the standard deviation of one measurement under the settings of `curves`.
-
-        It comes from second differences, which a slow bend hardly touches. The first epoch, where
-        curves bend most, is left out. inf, which drops nothing, if the curves are too short.
-        """
-        bends = [np.diff(curve[1:], 2) for curve in curves if len(curve) >= 6]
-        if not bends:
-            return math.inf
-        together = np.concatenate(bends)
-        return math.sqrt(float(together @ together) / len(together) / _BENDS)
 
     def expected(self, leader: Array) -> Array:
         """Return the curve fitted to a leader's scores, at their epochs; they if none fits."""
@@ -133,13 +131,13 @@ class Race:
             rival: its scores so far, shape (epochs + 1,).
             expected: see `expected`; of a transition into the same state that has ended.
             bar: what the rival has to reach.
-            noise: see `noise`.
+            noise: of one measurement, see `measurement_noise`.
             from_scratch: whether the rival is a new model.
         """
         if not math.isfinite(self.z * noise):
             return None
         curve = _begun(rival, noise) if from_scratch else rival
-        if len(curve) < max(3, self.warm_up(from_scratch)):
+        if len(curve) <= max(2, self.warm_up(from_scratch)):
             return None
         best = self._forecast(curve, expected, noise, from_scratch)
         if best < bar:  # what it has reached already is only asked for where it matters
@@ -181,8 +179,9 @@ class Cut:
     Parts share no state, as those of a fixed axis. Their corresponding states are settled side by
     side. A part is dropped if at each of the last `states` pairs it has trailed, and at the last
     one by more than `z` times the root mean square of how much the difference has moved from pair
-    to pair lately. So a difference that is large and steady cuts early, one that swings does not.
-    It is a heuristic: what has moved little may move yet.
+    to pair lately, or `z` times the noise of a measurement if that is more: what moved less was
+    luck. So a difference that is large and steady cuts early, one that swings does not. It is a
+    heuristic: what has moved little may move yet.
 
     Args:
         z: the margin, in multiples of the typical move; inf never cuts.
@@ -194,7 +193,7 @@ class Cut:
     Example:
         >>> rule = Cut(z=3, states=2)
         >>> rule.losers([{0: 50.0, 1: 52.0}, {0: 60.0, 1: 62.5}], {0, 1})[0].evidence
-        'trails by 2.5 at the last state, by 2 at the least; it moves by 0.5'
+        'trails by 2.5 at the last state, by 2 at the least; moves of 0.5 are typical'
         >>> rule.losers([{0: 50.0, 1: 52.0}, {0: 60.0, 1: 60.5}], {0, 1})
         {}
     """
@@ -203,16 +202,19 @@ class Cut:
     states: int = 3
 
     def __post_init__(self) -> None:
-        _require("z", self.z, 0)
-        _require("states", self.states, 2)
+        require_number("z", self.z, 0)
+        require_whole("states", self.states, at_least=2)
 
-    def losers(self, history: Sequence[Mapping[int, float]], alive: set[int]) -> dict[int, Drop]:
+    def losers(
+        self, history: Sequence[Mapping[int, float]], alive: set[int], noise: float = 0.0
+    ) -> dict[int, Drop]:
         """Return the parts to drop, each with the reason.
 
         Args:
             history: the score of every part at every group of corresponding states settled so
                 far, in their order; parts without one there are left out.
             alive: the parts still in the search.
+            noise: of one measurement at the last group.
         """
         if not math.isfinite(self.z):
             return {}
@@ -220,7 +222,7 @@ class Cut:
         if not latest:
             return {}
         leader = max(sorted(latest), key=latest.__getitem__)
-        drops = ((part, self._compare(self._lags(history, leader, part))) for part in latest)
+        drops = ((p, self._compare(self._lags(history, leader, p), noise)) for p in latest)
         return {part: drop for part, drop in drops if drop and part != leader}
 
     def _lags(self, history: Sequence[Mapping[int, float]], leader: int, part: int) -> list[float]:
@@ -229,18 +231,18 @@ class Cut:
         latest = islice(pairs, max(self.states, _MOVES + 1))
         return [each[leader] - each[part] for each in latest][::-1]
 
-    def _compare(self, lags: Sequence[float]) -> Drop | None:
+    def _compare(self, lags: Sequence[float], noise: float) -> Drop | None:
         if len(lags) < self.states:
             return None
         recent = lags[-self.states :]
         moves = np.diff(lags)[-_MOVES:]
-        typical = math.sqrt(float(np.mean(moves**2)))
+        typical = max(math.sqrt(float(np.mean(moves**2))), noise)
         if min(recent) <= 0 or recent[-1] <= self.z * typical:
             return None
         return Drop(
             "cut",
             f"trails by {recent[-1]:.4g} at the last state, by {min(recent):.4g} at the least; "
-            f"it moves by {typical:.4g}",
+            f"moves of {typical:.4g} are typical",
         )
 
 
@@ -260,10 +262,10 @@ class Pruning:
 NONE: Final = Pruning()
 """Every transition is trained to its end: the paper's search."""
 
-SAFE: Final = Pruning(Race(z=1.0), Cut(z=2.5))
+SAFE: Final = Pruning(Race(), Cut())
 """Hardly ever finds another path than the exhaustive search; see `tests/benchmarks/search.py`."""
 
-FAST: Final = Pruning(Race(z=0.5), Cut(z=2.0))
+FAST: Final = Pruning(Race(z=1.25, ahead=0), Cut(z=2))
 """Spends less and finds another path more often, though seldom a much worse one."""
 
 PRUNINGS: Final[Mapping[str, Pruning]] = {"none": NONE, "safe": SAFE, "fast": FAST}

@@ -45,6 +45,7 @@ class Assignment:
         attempt: the number of the attempt, from `TransitionFolder.begin_attempt`.
         trained: the last epoch that the driver knows of; -1 for none.
         until: the epoch to pause after, if the estimator does not stop before; None: never.
+        seconds: pause after the epoch in which this slice has taken so long.
         params: the target state's hyperparameters.
         start: the snapshot to begin from, relative to `run`; None for a new model.
         origin: the identity of the outcome that `start` comes from; None for a new model.
@@ -68,6 +69,7 @@ class Assignment:
     trainer: TrainerFactory
     trained: int = -1
     until: int | None = None
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
         seat.held = None  # what an exception leaves behind is not gone on with
     folder = assignment.run.transition(assignment.key)
     try:
-        outcome = loop.run(assignment.until, observe or _ignore)
+        outcome = loop.run(assignment, observe or _ignore)
     except UsageError:
         raise
     except _NotTheTrainers as wrapped:
@@ -166,18 +168,25 @@ class _EpochLoop:
 
         Another worker may have trained the slices between, and only the driver knows.
         """
-        same = replace(assignment, trained=-1, until=None) == replace(
-            self.assignment, trained=-1, until=None
+        here = self.assignment
+        same = here == replace(
+            assignment, trained=here.trained, until=here.until, seconds=here.seconds
         )
         return same and len(self.attempt.records) - 1 == assignment.trained
 
-    def run(self, until: int | None, observe: Observer) -> Outcome:
-        """Train up to epoch `until`, or until the estimator says stop."""
+    def run(self, limits: Assignment, observe: Observer) -> Outcome:
+        """Train until the estimator says stop, or as far as `limits` allow."""
         self._observe = observe
+        until = math.inf if limits.until is None else limits.until
+        before = self._seconds()
         if not self.attempt.records:
             self._trainer = self._begin()
         verdict = self._verdict or self._judge()
-        while not verdict.stop and (until is None or len(self.attempt.records) <= until):
+        while (
+            not verdict.stop
+            and len(self.attempt.records) <= until
+            and self._seconds() - before < limits.seconds
+        ):
             self._trainer = self._trainer or self._begin()
             since = time.monotonic()
             self._record(self._trainer, self._trainer.train_epoch(), since)
@@ -281,8 +290,11 @@ class _EpochLoop:
             snapshot=snapshot,
             origin=self.assignment.origin,
             seed=self.assignment.seed,
-            seconds=sum(record.seconds for record in self.attempt.records),
+            seconds=self._seconds(),
         )
+
+    def _seconds(self) -> float:
+        return sum(record.seconds for record in self.attempt.records)
 
 
 def _numbers(metrics: Any, verb: str) -> dict[str, float]:

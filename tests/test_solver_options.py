@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +16,8 @@ from hypothesis import strategies as st
 from strategies import graphs, watched
 from test_solver import EXHAUSTIVE, kinetics
 
-from schedplan import AtMost, CurveFit, Problem, SimulatedTrainer, solve
-from schedplan.errors import BudgetError, ConfigError
+from schedplan import AtMost, CurveFit, Plan, Problem, SimulatedTrainer, solve
+from schedplan.errors import BudgetError, ConfigError, RunFolderError
 from schedplan.frontier import Beam, Pareto
 from schedplan.journal import RunFolder
 from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
@@ -116,7 +118,7 @@ def test_a_budget_of_hours_stops(tmp_path):
 
 @pytest.mark.parametrize("bad", [{"epochs": -1}, {"hours": "1"}, {"cost": math.nan}])
 def test_a_bad_budget_is_refused(bad):
-    with pytest.raises(ConfigError, match="allowed: 0 or more"):
+    with pytest.raises(ConfigError, match="allowed: numbers of at least 0"):
         Budget(**bad)
 
 
@@ -207,3 +209,88 @@ def test_a_run_keeps_few_models(tmp_path):
 def test_models_that_another_search_removed_are_trained_again(tmp_path, first, second):
     solve(staged(), tmp_path / "run", options=first)
     assert solve(staged(), tmp_path / "run", options=second) == solve(staged(), options=second)
+
+
+def test_training_again_what_was_removed_counts_in_the_budget_and_can_be_interrupted(tmp_path):
+    first, second = SearchOptions(pruning=NONE), SearchOptions(frontier=Beam(2))
+    expected = solve(staged(), options=second)
+    run = RunFolder(tmp_path / "run")
+    solve(staged(), run.path, options=first)
+    spent = sum(n for _, n, _ in run.trained())
+    for _ in range(20):
+        spent += 150
+        options = replace(second, budget=Budget(epochs=spent))
+        plan = solve(staged(), run.path, options=options)
+        if plan.complete:
+            break
+        assert sum(n for _, n, _ in run.trained()) == spent
+    assert plan == expected
+    repeated = [key for key, _, _ in run.trained() if "@again" in key]
+    assert repeated
+
+
+class Forgetful(StagedTrainer):
+    """Trains a little better in every process, so that it never does the same twice."""
+
+    better = 0.0
+
+    def evaluate(self):
+        return {name: value + self.better for name, value in super().evaluate().items()}
+
+
+def test_a_trainer_that_does_not_repeat_itself_is_found_out_and_nothing_is_lost(tmp_path):
+    problem = kinetics(partial(Forgetful, problem=5, noise=0.3), estimator=ESTIMATOR)
+    config = {"a": 1}
+    run = RunFolder(tmp_path / "run")
+    plan = solve(problem, run.path, options=SearchOptions(pruning=NONE), config=config)
+    results = {key: run.transition(key).outcome() for key, _, _ in run.trained()}
+    Forgetful.better = 0.01
+    try:
+        with pytest.raises(RunFolderError, match="did not give the same scores"):
+            solve(problem, run.path, options=SearchOptions(frontier=Beam(2)), config=config)
+    finally:
+        Forgetful.better = 0.0
+    assert {key: run.transition(key).outcome() for key in results} == results
+    assert solve(problem, run.path, options=SearchOptions(pruning=NONE), config=config) == plan
+
+
+def test_a_budget_of_hours_stops_within_the_epoch(tmp_path):
+    """Hours are what trainers take; a clock that counts epochs makes them exact."""
+
+    class Slow(SimulatedTrainer):
+        def train_epoch(self):
+            time.sleep(0.01)
+            return super().train_epoch()
+
+    options = SearchOptions(budget=Budget(hours=0.3 / 3600), pruning=NONE)
+    with pytest.raises(BudgetError, match="hours"):
+        solve(kinetics(Slow), tmp_path / "run", options=options)
+    seconds = [
+        record.seconds for t in RunFolder(tmp_path / "run").trainings() for record in t.records()
+    ]
+    assert sum(seconds) - max(seconds) <= 0.3
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SearchOptions(order="random"), "order is 'random'; allowed: topological, dive"),
+        (lambda: SearchOptions(pruning="safe"), "pruning is 'safe'; allowed: a Pruning"),
+        (lambda: SearchOptions(frontier=2), "frontier is 2; allowed: a Frontier"),
+        (lambda: Race(first=4.5), "first is 4.5; allowed: whole numbers of at least 1"),
+        (lambda: Race(z=math.nan), "z is nan; allowed: numbers of at least 0"),
+        (lambda: Race(ahead_from_scratch=-1), "ahead_from_scratch is -1"),
+        (lambda: Cut(states=1), "states is 1; allowed: whole numbers of at least 2"),
+    ],
+)
+def test_bad_options_are_refused(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+def test_a_budget_that_ends_early_does_not_forget_an_earlier_plan(tmp_path):
+    plan = solve(staged(), tmp_path / "run")
+    less = SearchOptions(pruning=NONE, budget=Budget(epochs=10))
+    again = solve(staged(), tmp_path / "run", options=less)
+    assert again == replace(plan, complete=False)
+    assert Plan.load(tmp_path / "run") == plan

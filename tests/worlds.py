@@ -13,7 +13,7 @@ from schedplan.journal import Outcome, transition_key
 from schedplan.knees import AtMost, CurveFit, KneeEstimator, Scale
 from schedplan.simulator import StagedProblem, true_quality
 from schedplan.solver import END, Search, Trial
-from schedplan.solver.costs import Costs
+from schedplan.solver.durations import Durations
 from schedplan.space import State
 from schedplan.trainer import derive_seed
 
@@ -98,7 +98,7 @@ class TrainedOnce(ABC):
         """
         cost_of = self.cost
         search = Search(self.graph, cost=cost_of, **options)
-        costs = Costs(self.graph)
+        durations = Durations(self.graph)
         running: list[tuple[float, int, Trial, Outcome, int]] = []
         answers: list[tuple[float, Label]] = []
         clock, cost, epochs, number = 0.0, 0.0, 0, 0
@@ -125,8 +125,8 @@ class TrainedOnce(ABC):
             _, _, trial, outcome, new = ended
             search.report(trial, outcome)
             took = new * cost_of(trial.target)
-            if costs.learn(trial.target, new, took, trial.ended) and workers > 1:
-                search.reprioritise(costs.remaining())
+            if durations.learn(trial.target, new, took, trial.ended) and workers > 1:
+                search.reprioritise(durations.remaining())
             best = search.answer()
             if best and (not answers or best is not answers[-1][1]):
                 answers.append((cost, best))

@@ -41,7 +41,8 @@ class RunFolder:
         """Return the record of one training of the transition named `key`.
 
         A transition may be trained from several models of its source: the first training is
-        called `key`, further ones `key@2`, `key@3`, ....
+        called `key`, further ones `key@2`, `key@3`, .... What is trained once more only to have
+        its model back is called `key@again1`, ....
 
         Args:
             key: the transition's name.

@@ -170,7 +170,8 @@ class TransitionFolder:
     def begin_attempt(self, origin: str | None) -> int:
         """Open a new attempt, which takes over what can be continued from the last one.
 
-        That is all up to the last epoch with both a record and a snapshot.
+        That is all up to the last epoch with both a record and a snapshot. That the transition
+        was pruned no longer holds.
 
         Args:
             origin: the identity of the model that training begins from.
@@ -188,6 +189,7 @@ class TransitionFolder:
         else:
             write_text(self._origin, json.dumps({"origin": origin}) + "\n")
         number = max(attempts, default=0) + 1
+        self._result.unlink(missing_ok=True)
         write_text(self._journal(number), "".join(map(_as_line, records)))
         return number
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
-from schedplan.errors import RunFolderError
 from schedplan.executors import SerialExecutor
 from schedplan.frontier import Label
 from schedplan.graph import Transition
@@ -21,13 +22,16 @@ from schedplan.journal import (
     transition_key,
 )
 from schedplan.pruning import Drop
-from schedplan.solver.costs import Costs
-from schedplan.solver.ledger import Ledger
+from schedplan.solver.durations import Durations
+from schedplan.solver.ledger import Grant, Ledger
 from schedplan.solver.problem import Event, Problem, RunEvent, SearchOptions
+from schedplan.solver.restoration import find_lost, put_back, restored, training_again
 from schedplan.solver.search import Search
 from schedplan.solver.trial import END, Trial
 from schedplan.trainer import Seat, derive_seed
 from schedplan.transition import Assignment, TransitionEvent, advance
+
+_Request: TypeAlias = tuple[Trial, float]
 
 
 @dataclass(frozen=True)
@@ -74,28 +78,34 @@ class Driver:
         self._on_event = on_event
         self._retry_failed = retry_failed
         self._trainer = Seat(problem.trainer)
-        self._costs = Costs(problem.graph)
+        self._durations = Durations(problem.graph)
         self._snapshots = SnapshotReferences(run.path, keep_snapshots)
         self._trainings: dict[Trial, _Training] = {}
         self._running: dict[Future[Outcome], Trial] = {}
-        self._refused: list[tuple[Trial, float]] = []
-        self._again: list[tuple[Trial, float]] = []
+        self._refused: list[Trial] = []
+        self._again: deque[_Request] = deque()
+        self._restoring: dict[Trial, Label] = {}
+        self._waiting: dict[Label, list[_Request]] = {}
+        self._spare: set[str] = set()
 
     def run(self) -> None:
         """Search until all is settled or the budget has ended."""
         self._on_event(RunEvent(self.folder.path, self.problem.graph))
+        self._spare_all(restored(self.folder))
         self._take_out()
         try:
             while True:
                 self._hand_out()
                 if not self._running:
-                    return
+                    break
                 self._collect()
         finally:
             for future in self._running:
                 future.cancel()
             # What is running still writes into the folder, which must not be let go before.
             wait(self._running)
+        if self.search.finished:
+            self._let_go(self._spare)
 
     def _hand_out(self) -> None:
         """Give work to every worker that has none."""
@@ -105,9 +115,12 @@ class Driver:
                 return
             self._start(*request)
 
-    def _next(self) -> tuple[Trial, float] | None:
-        if self._again:
-            return self._again.pop(0)
+    def _next(self) -> _Request | None:
+        while self._again:
+            trial, until = self._again.popleft()
+            if not trial.drop:
+                return trial, until
+            self.search.give_back(trial)
         request = self.search.next_request()
         if request is None and self.options.speculate and math.isfinite(self._workers):
             return self.search.speculate()
@@ -115,24 +128,25 @@ class Driver:
 
     def _start(self, trial: Trial, until: float) -> None:
         training = self._trainings.get(trial)
-        if training:
-            folder = training.folder
+        folder = training.folder if training else self._folder(trial)
+        if training is None and (known := self._known(folder)):
+            self._on_event(self._told(folder.key, trial, known, known=True))
+            self._report(trial, known)
+        elif lost := find_lost(self.folder, trial.source):
+            self._restore(lost, (trial, until))
+        elif grant := self.ledger.grant(folder.key, trial, until, self._workers):
+            if training is None:
+                attempt = folder.begin_attempt(trial.source.identity)
+                self._trainings[trial] = _Training(folder, attempt)
+                self._on_event(self._told(folder.key, trial))
+            self._submit(trial, grant)
         else:
-            key = transition_key((trial.source.state, trial.target))
-            folder = self.folder.training(key, trial.source.identity)
-            if known := self._known(folder):
-                self._on_event(self._told(folder.key, trial, known, known=True))
-                self._report(trial, known)
-                return
-        limit = self.ledger.limit(folder.key, trial, until, self._workers)
-        if limit is None:
-            self._refused.append((trial, until))
-            return
-        if training is None:
-            attempt = folder.begin_attempt(trial.source.identity)
-            self._trainings[trial] = _Training(folder, attempt)
-            self._on_event(self._told(folder.key, trial))
-        self._submit(trial, limit)
+            self._refused.append(trial)
+
+    def _folder(self, trial: Trial) -> TransitionFolder:
+        key = transition_key((trial.source.state, trial.target))
+        folder = self.folder.training(key, trial.source.identity)
+        return training_again(self.folder, folder.key) if trial in self._restoring else folder
 
     def _known(self, folder: TransitionFolder) -> Outcome | None:
         """Return how a transition ended in an earlier session, if that still holds."""
@@ -142,14 +156,13 @@ class Driver:
             return None
         return known if known and known.status != "pruned" else None
 
-    def _submit(self, trial: Trial, until: float) -> None:
-        self._restore(trial.source)
+    def _submit(self, trial: Trial, grant: Grant) -> None:
         # Only this process can be observed from within; elsewhere the journal tells.
         observe = self._on_event if isinstance(self._executor, SerialExecutor) else None
-        assignment = self._assignment(trial, self._trainings[trial], until)
+        assignment = self._assignment(trial, self._trainings[trial], grant)
         self._running[self._executor.submit(advance, assignment, observe)] = trial
 
-    def _assignment(self, trial: Trial, training: _Training, until: float) -> Assignment:
+    def _assignment(self, trial: Trial, training: _Training, grant: Grant) -> Assignment:
         source = trial.source
         return Assignment(
             run=self.folder,
@@ -164,53 +177,73 @@ class Driver:
             estimator=self.problem.estimator,
             trainer=self._trainer,
             trained=trial.trained,
-            until=None if until == END else int(until),
+            until=None if grant.until == END else int(grant.until),
+            seconds=grant.seconds,
         )
 
-    def _restore(self, label: Label) -> None:
-        """Train a model again that an earlier search of this run, with other options, removed."""
-        if label.previous is None or self._is_there(label):
-            return
-        self._restore(label.previous)
-        if not self._is_there(label):  # the model of a stage of 0 epochs is its predecessor's
-            key = transition_key((label.previous.state, label.state))
-            folder = self.folder.training(key, label.previous.identity)
-            folder.discard()
-            training = _Training(folder, folder.begin_attempt(label.previous.identity))
-            assignment = self._assignment(Trial(label.previous, label.state), training, END)
-            outcome = self._executor.submit(advance, assignment).result()
-            if outcome.identity != label.identity:
-                raise RunFolderError(
-                    f"training {folder.key} once more did not give the same scores",
-                    where=str(self.folder.path),
-                    hint="its model was removed because an earlier search did not need it, and the "
-                    "trainer does not repeat itself; start a new run with --out",
-                )
-        for snapshot in {label.previous.snapshot} - {label.snapshot}:
-            self._snapshots.acquire(snapshot)  # removes it, unless somebody else needs it
-            self._snapshots.release(snapshot)
+    def _restore(self, label: Label, request: _Request) -> None:
+        """Train a removed model again, which `request` needs, as an earlier search did."""
+        waiting = self._waiting.setdefault(label, [])
+        waiting.append(request)
+        if len(waiting) == 1:
+            assert label.previous is not None
+            trial = Trial(label.previous, label.state)
+            self._restoring[trial] = label
+            self._start(trial, END)
 
-    def _is_there(self, label: Label) -> bool:
-        return label.snapshot is not None and (self.folder.path / label.snapshot).is_dir()
+    def _restored(self, trial: Trial, outcome: Outcome) -> None:
+        """Go on with restoring a model, or with what needs it."""
+        trial.outcome = outcome
+        if outcome.status == "paused":
+            self._again.append((trial, END))
+            return
+        label = self._restoring.pop(trial)
+        put_back(self.folder, label, self._trainings[trial].folder.key, outcome)
+        assert label.snapshot is not None
+        self._spare_all({label.snapshot})
+        self._let_go(self._spare & {str(trial.source.snapshot)})
+        self._again.extend(self._waiting.pop(label))
+
+    def _spare_all(self, snapshots: Iterable[str]) -> None:
+        """Keep models that were put back, so that a chain of them survives an interruption."""
+        for snapshot in set(snapshots) - self._spare:
+            self._spare.add(snapshot)
+            self._snapshots.acquire(snapshot)
+
+    def _let_go(self, snapshots: Iterable[str]) -> None:
+        for snapshot in list(snapshots):
+            self._spare.remove(snapshot)
+            self._snapshots.release(snapshot)
 
     def _collect(self) -> None:
         """Take in every slice that has ended; wait until there is one."""
-        # What a slice has not used of its share may do for those refused meanwhile.
-        self._again, self._refused = self._refused, []
         for future in wait(self._running, return_when=FIRST_COMPLETED).done:
             trial = self._running.pop(future)
             outcome = future.result()
             before = trial.outcome
             key = self._trainings[trial].folder.key
             self.ledger.book(key, trial, outcome)
+            self._retry_refused()
             spent = outcome.seconds - (before.seconds if before else 0.0)
             epochs = outcome.epochs_trained - (before.epochs_trained if before else 0)
             ended = outcome.status != "paused"
             if ended:
                 self._on_event(self._told(key, trial, outcome))
-            self._report(trial, outcome)
-            if self._costs.learn(trial.target, epochs, spent, ended) and self._workers > 1:
-                self.search.reprioritise(self._costs.remaining())
+            if trial in self._restoring:
+                self._restored(trial, outcome)
+            else:
+                self._report(trial, outcome)
+            if self._durations.learn(trial.target, epochs, spent, ended) and self._workers > 1:
+                self.search.reprioritise(self._durations.remaining())
+
+    def _retry_refused(self) -> None:
+        """Ask again for what was refused: a slice has ended and may have left some budget."""
+        for trial in self._refused:
+            if trial in self._restoring:
+                self._again.append((trial, END))
+            else:
+                self.search.give_back(trial)
+        self._refused.clear()
 
     def _report(self, trial: Trial, outcome: Outcome) -> None:
         if outcome.status == "done":

@@ -10,7 +10,7 @@ from schedplan.space import State
 _TYPICAL_EPOCHS = 25.0  # of a transition, before any has ended
 
 
-class Costs:
+class Durations:
     """Expected seconds of every transition, by the state that is trained.
 
     Args:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import NamedTuple
 
 from schedplan.graph import StateGraph
 from schedplan.journal import Outcome, RunFolder, transition_key
 from schedplan.solver.problem import Budget
 from schedplan.solver.trial import Trial
 from schedplan.space import State
+
+
+class Grant(NamedTuple):
+    """How far a slice of training may go: to which epoch, and for how many seconds."""
+
+    until: float
+    seconds: float = math.inf
+
+
+class _Reserved(NamedTuple):
+    epochs: float
+    cost: float
+    hours: float
 
 
 class Ledger:
@@ -30,18 +44,18 @@ class Ledger:
     ) -> None:
         self._budget, self._cost = budget, cost
         self.epochs, self.cost, self.hours = 0, 0.0, 0.0
-        self._reserved: dict[Trial, int] = {}
+        self._reserved: dict[Trial, _Reserved] = {}
         self._booked: dict[str, tuple[int, float]] = {}
-        self._measured: dict[State, tuple[int, float]] = {}
         targets = {transition_key(edge): edge[1] for edge in graph.dag.edges}
         for key, epochs, seconds in run.trained():
             target = targets.get(key.partition("@")[0])
             if target is not None:
                 self._enter(key, target, epochs, seconds)
 
-    def limit(self, key: str, trial: Trial, until: float, workers: float) -> float | None:
-        """Return the epoch to which `trial` may be trained now, at most `until`; None if not at
-        all. What is granted is reserved until `book`; epochs trained already cost nothing.
+    def grant(self, key: str, trial: Trial, until: float, workers: float) -> Grant | None:
+        """Return how far `trial` may be trained now, None if not at all.
+
+        What is granted is reserved until `book`; epochs trained already cost nothing.
 
         Args:
             key: the name of the training in the run folder.
@@ -51,50 +65,50 @@ class Ledger:
         """
         known = max(trial.trained, self._booked.get(key, (0, 0.0))[0])
         if self._budget == Budget() or until <= known:
-            return until
-        left = self._affordable(trial.target)
-        if until == math.inf and 1 < workers < math.inf and left < math.inf:
-            left = math.ceil(left / workers)
-        if left <= 0:
-            return known if known > trial.trained else None
-        granted = min(until - known, left)
-        if granted < math.inf:
-            self._reserved[trial] = int(granted)
-        return known + granted
+            return Grant(until)
+        price = self._cost(trial.target)
+        epochs, seconds = self._left(price)
+        if workers < math.inf:
+            seconds /= workers
+            epochs = math.ceil(epochs / workers) if until == math.inf > epochs else epochs
+        if epochs <= 0 or seconds <= 0:
+            return Grant(known) if known > trial.trained else None
+        new = min(until - known, epochs)
+        finite = new if new < math.inf else 0  # what is not limited need not be reserved
+        hours = seconds / 3600 if seconds < math.inf else 0.0
+        self._reserved[trial] = _Reserved(finite, finite * price, hours)
+        return Grant(known + new, seconds)
 
     def book(self, key: str, trial: Trial, outcome: Outcome) -> None:
         """Enter the slice of `trial` that ended in `outcome`."""
         self._reserved.pop(trial, None)
         self._enter(key, trial.target, outcome.epochs_trained, outcome.seconds)
 
+    @property
+    def used_up(self) -> str:
+        """What has been spent of every limit, in words."""
+        return ", ".join(
+            f"{name} {vars(self)[name]:.6g} of {limit:.6g}"
+            for name, limit in vars(self._budget).items()
+            if limit < math.inf
+        )
+
     def _enter(self, key: str, state: State, epochs: int, seconds: float) -> None:
         """Enter that the training called `key` has come to so many epochs and seconds."""
         before_epochs, before_seconds = self._booked.get(key, (0, 0.0))
         self._booked[key] = epochs, seconds
-        self._spend(state, max(epochs - before_epochs, 0), max(seconds - before_seconds, 0.0))
+        new = max(epochs - before_epochs, 0)
+        self.epochs += new
+        self.cost += new * self._cost(state)
+        self.hours += max(seconds - before_seconds, 0.0) / 3600
 
-    def _spend(self, state: State, epochs: int, seconds: float) -> None:
-        self.epochs += epochs
-        self.cost += epochs * self._cost(state)
-        self.hours += seconds / 3600
-        known_epochs, known_seconds = self._measured.get(state, (0, 0.0))
-        self._measured[state] = known_epochs + epochs, known_seconds + seconds
-
-    def _affordable(self, state: State) -> float:
-        """Return how many epochs under `state` can be paid from what is left; inf for any."""
-        reserved = sum(self._reserved.values())
-        reserved_cost = sum(n * self._cost(trial.target) for trial, n in self._reserved.items())
-        return min(self._left(state, reserved, reserved_cost))
-
-    def _left(self, state: State, reserved: int, reserved_cost: float) -> Iterator[float]:
-        if math.isfinite(self._budget.epochs):
-            yield math.floor(self._budget.epochs - self.epochs - reserved)
-        if math.isfinite(self._budget.cost):
-            left = self._budget.cost - self.cost - reserved_cost
-            yield math.floor(left / self._cost(state) + 1e-9)
-        if math.isfinite(self._budget.hours):
-            left = self._budget.hours - self.hours
-            epochs, seconds = self._measured.get(state, (0, 0.0))
-            hours = seconds / 3600 / epochs if epochs and seconds else math.inf
-            # One epoch shows what epochs take.
-            yield 0 if left <= 0 else max(math.floor(left / hours), 1) if hours < math.inf else 1
+    def _left(self, price: float) -> tuple[float, float]:
+        """Return how many epochs of that price, and how many seconds, are neither spent nor
+        reserved."""
+        total = [sum(column) for column in zip(*self._reserved.values(), strict=True)]
+        reserved = _Reserved(*total) if total else _Reserved(0, 0.0, 0.0)
+        epochs = self._budget.epochs - self.epochs - reserved.epochs
+        cost = self._budget.cost - self.cost - reserved.cost
+        hours = self._budget.hours - self.hours - reserved.hours
+        paid = min(epochs, cost / price + 1e-9)  # so that rounding does not cost an epoch
+        return math.floor(paid) if math.isfinite(paid) else paid, 3600 * hours

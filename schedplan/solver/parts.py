@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from schedplan.graph import StateGraph
 from schedplan.pruning import Cut, Drop
 from schedplan.space import INITIAL, State
+
+
+class Measured(NamedTuple):
+    """The best score found for a state, and the noise of a measurement under it."""
+
+    value: float
+    noise: float
 
 
 class Parts:
@@ -41,7 +49,7 @@ class Parts:
         self._alive = set(self.part.values())
         self.several = len(self._alive) > 1
         self.cuts: dict[int, int] = {}
-        self._values: dict[State, float | None] = {}
+        self._values: dict[State, Measured | None] = {}
         self._next = 0
         self._history: list[dict[int, float]] = []
 
@@ -54,21 +62,22 @@ class Parts:
         cut = self.cuts.get(self.part.get(state, -1)) if self.cuts else None
         return cut is not None and self._group[state] > cut
 
-    def settle(self, state: State, value: float | None, rule: Cut) -> Iterator[tuple[int, Drop]]:
-        """Note the best value of a settled state, None if it has none; yield what is cut therefore.
+    def settle(self, state: State, best: Measured | None, rule: Cut) -> Iterator[tuple[int, Drop]]:
+        """Note what a settled state is worth, None if it has no model; yield what is cut therefore.
 
         Groups are compared in their order, each once all its states in live parts are settled, so
         that what is cut does not depend on the order in which states are settled.
         """
-        self._values[state] = value
+        self._values[state] = best
         while self._next < len(self._groups):
             group = [s for s in self._groups[self._next] if self.part[s] in self._alive]
             if not all(s in self._values for s in group):
                 return
             if len(group) > 1:
-                values = {self.part[s]: v for s in group if (v := self._values[s]) is not None}
-                self._history.append(values)
-                for part, drop in rule.losers(self._history, self._alive).items():
+                found = {self.part[s]: best for s in group if (best := self._values[s])}
+                self._history.append({part: best.value for part, best in found.items()})
+                noise = max((best.noise for best in found.values()), default=0.0)
+                for part, drop in rule.losers(self._history, self._alive, noise).items():
                     self.cuts[part] = self._next
                     yield part, drop
                 self._alive -= set(self.cuts)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
+from schedplan.checks import require_choice, require_number
 from schedplan.errors import ConfigError, did_you_mean
 from schedplan.frontier import BEST, Frontier
 from schedplan.graph import StateGraph
@@ -96,10 +97,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
-                raise ConfigError(
-                    f"budget.{name} is {value!r}", allowed="0 or more", path=("budget", name)
-                )
+            require_number(name, value, 0)
 
 
 @dataclass(frozen=True)
@@ -113,6 +111,9 @@ class SearchOptions:
         budget: where to stop.
         cost: the hyperparameter, an axis or a link, that says what an epoch costs; None: 1.
         speculate: let workers that have nothing to do train what may turn out to be needed.
+
+    Raises:
+        ConfigError: if one is something else.
     """
 
     pruning: Pruning = SAFE
@@ -121,6 +122,14 @@ class SearchOptions:
     budget: Budget = Budget()
     cost: str | None = None
     speculate: bool = False
+
+    def __post_init__(self) -> None:
+        require_choice("order", self.order, get_args(Order))
+        kinds = {"pruning": Pruning, "frontier": Frontier, "budget": Budget, "speculate": bool}
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ConfigError(f"{name} is {value!r}", allowed=f"a {kind.__name__}")
 
     def epoch_cost(self, state: State) -> float:
         """Return what an epoch under `state` costs.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from schedplan.frontier import Frontier, Label
-from schedplan.pruning import Drop, Race
+from schedplan.pruning import Drop, Race, measurement_noise
 from schedplan.solver.trial import END, Steps, Trial
 
 
@@ -33,12 +34,13 @@ def race(trials: Sequence[Trial], rule: Race, frontier: Frontier) -> Steps:
         else:
             leader = next(leaders[label] for label in reversed(kept) if label.value >= bar)
             expected = rule.expected(leader.scores(END))
-            noise = rule.noise([trial.scores(seen[trial]) for trial in rivals])
+            noise = measurement_noise([trial.scores(seen[trial]) for trial in rivals])
             while not rival.ended_by(seen[rival]):
                 scores = rival.scores(seen[rival])
                 drop = rule.drop(scores, expected, bar, noise, rival.from_scratch)
                 if drop:
-                    drops[rival] = drop
+                    evidence = f"{drop.evidence} from {leader.source.state.label}"
+                    drops[rival] = replace(drop, evidence=evidence)
                     break
                 seen[rival] += 1
                 yield [(rival, seen[rival])]

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from schedplan.frontier import BEST, Frontier, Label, best_label
 from schedplan.graph import StateGraph, Transition
 from schedplan.journal import Outcome
 from schedplan.knees import Mode
-from schedplan.pruning import Cut, Drop, Pruning
+from schedplan.pruning import Cut, Drop, Pruning, measurement_noise
 from schedplan.solver.dive import dive
-from schedplan.solver.parts import Parts
+from schedplan.solver.parts import Measured, Parts
 from schedplan.solver.race import race
 from schedplan.solver.trial import END, Needs, Steps, Trial
 from schedplan.space import INITIAL, State
@@ -114,8 +116,6 @@ class Search:
 
     def report(self, trial: Trial, outcome: Outcome) -> None:
         """Take in all that is known about a trial now that it was trained on."""
-        trial.busy = False
-        self._busy -= 1
         trial.outcome = outcome
         if outcome.status == "done" and trial.label is None:
             trial.label = self._label(trial, outcome)
@@ -124,8 +124,7 @@ class Search:
                 self._release(trial.label)
             else:
                 self._speculative[trial.target] = None
-        if trial.ended or (trial.drop and trial.drop.rule == SUPERSEDED):
-            self._release(trial.source)
+        self._free(trial)
         for epoch, process in self._waiting.pop(trial, ()):
             if trial.reached(epoch):
                 process.missing -= 1
@@ -133,6 +132,12 @@ class Search:
                     self._runnable.append(process)
             else:
                 self._waiting.setdefault(trial, []).append((epoch, process))
+        self._push(trial)
+        self._run()
+
+    def give_back(self, trial: Trial) -> None:
+        """Take back a request that was not carried out; `next_request` may return it again."""
+        self._free(trial)
         self._push(trial)
         self._run()
 
@@ -192,6 +197,13 @@ class Search:
         trial.busy = True
         self._busy += 1
         return trial, until
+
+    def _free(self, trial: Trial) -> None:
+        """Note that a trial is no longer in anybody's hands."""
+        trial.busy = False
+        self._busy -= 1
+        if trial.ended or (trial.drop and trial.drop.rule == SUPERSEDED):
+            self._release(trial.source)
 
     def _label(self, trial: Trial, outcome: Outcome) -> Label:
         source = trial.source
@@ -328,8 +340,7 @@ class Search:
 
     def _compare_parts(self, state: State, rule: Cut) -> None:
         """Let the parts of the graph be compared, now that `state` is settled."""
-        value = self.kept[state][0].value if self.kept[state] else None
-        for part, drop in self.parts.settle(state, value, rule):
+        for part, drop in self.parts.settle(state, self._measured(state), rule):
             for target in self.parts.states_cut(part):
                 for source in self.graph.dag.predecessors(target):
                     begun = [t for t in self.trials[target].values() if t.source.state == source]
@@ -339,12 +350,24 @@ class Search:
                         if trial is not None:
                             trial.drop = trial.drop or drop
 
+    def _measured(self, state: State) -> Measured | None:
+        """Return what a settled state is worth; None if no model was found for it."""
+        best = next(iter(self.kept[state]), None)
+        if best is None or best.outcome is None:
+            return None
+        return Measured(best.value, measurement_noise([np.asarray(best.outcome.scores)]))
+
     def _revive(self) -> bool:
         """Take up again what was cut if the parts kept have failed; return whether there is any."""
         if not self.parts.cuts or self.finished:
             return False
         revived = self.parts.revive()
-        self._waiting.clear()  # all that waits belongs to what was cut
+        for trial, waiting in list(self._waiting.items()):
+            # What waits for a state that was cut starts again; a dive only goes on.
+            self._waiting[trial] = [each for each in waiting if each[1].state == INITIAL]
+            for epoch, _ in self._waiting[trial]:
+                trial.drop = None
+                self._want(trial, epoch)
         for state in revived:
             for trial in self.trials[state].values():
                 trial.drop = None

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def solve(
         provenance: further facts to put into the plan.
 
     Returns:
-        The plan. Where the budget ended the search, it is the best so far and not `complete`.
+        The plan. Where the budget ended the search, it is the best so far, of earlier searches in
+        `folder` too, and not `complete`.
 
     Raises:
         RunFailedError: if so many transitions have failed that no final state can be reached.
@@ -118,6 +120,8 @@ def _workers(executor: Executor) -> float:
 def _conclude(driver: Driver, provenance: Mapping[str, Any]) -> Plan:
     """Write down what was found: the front, the model and its plan, which is returned."""
     run, label = driver.folder, driver.answer
+    if driver.budget_ended and (earlier := _earlier_plan(driver, label)):
+        return earlier
     if label is None:
         raise _no_plan(driver)
     assert label.snapshot is not None
@@ -132,6 +136,15 @@ def _conclude(driver: Driver, provenance: Mapping[str, Any]) -> Plan:
     plan = _plan(driver, label, {**provenance, "model_sha256": hash_folder(run.model)})
     plan.save(run.plan_file)
     return plan
+
+
+def _earlier_plan(driver: Driver, label: Label | None) -> Plan | None:
+    """Return what an earlier search of this run found, unless `label` is better."""
+    if not driver.folder.plan_file.exists():
+        return None
+    plan = Plan.load(driver.folder.plan_file)
+    better = label and label.value > (plan.score if plan.mode == "max" else -plan.score)
+    return None if better else replace(plan, complete=False)
 
 
 def _publish_front(driver: Driver, provenance: Mapping[str, Any]) -> None:
@@ -168,8 +181,7 @@ def _plan(driver: Driver, label: Label, provenance: Mapping[str, Any]) -> Plan:
 def _no_plan(driver: Driver) -> RunFailedError | BudgetError:
     if driver.budget_ended:
         return BudgetError(
-            f"the budget ended after {driver.ledger.epochs} epochs, before a final state was "
-            "reached",
+            f"the budget ended before a final state was reached ({driver.ledger.used_up})",
             hint="raise search.budget and run again: it goes on where it stopped; with "
             "search.order: dive there is a plan early",
         )

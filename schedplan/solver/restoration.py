@@ -1,0 +1,60 @@
+"""Models that an earlier search of a run removed, and that another one needs after all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from schedplan.errors import RunFolderError
+from schedplan.frontier import Label
+from schedplan.journal import Outcome, RunFolder, TransitionFolder
+
+_AGAIN = "@again"
+
+
+def find_lost(run: RunFolder, label: Label) -> Label | None:
+    """Return the first label to train again so that in the end `label`'s model is there again;
+    None if it is there."""
+    lost = None
+    while label.previous is not None and not _is_there(run, label):
+        if label.snapshot != label.previous.snapshot:  # else it is its predecessor's model
+            lost = label
+        label = label.previous
+    return lost
+
+
+def training_again(run: RunFolder, key: str) -> TransitionFolder:
+    """Return where the training called `key` is repeated; one that was cut short goes on."""
+    number = 1
+    while True:
+        folder = run.transition(f"{key}{_AGAIN}{number}")
+        if folder.outcome() is None:
+            return folder
+        number += 1
+
+
+def put_back(run: RunFolder, label: Label, key: str, again: Outcome) -> None:
+    """Give `label` the model that came out of training it again, recorded as `key`.
+
+    Raises:
+        RunFolderError: if something else came out than at first; nothing has changed then.
+    """
+    assert label.snapshot is not None
+    if replace(again, snapshot=label.snapshot).identity != label.identity or not again.snapshot:
+        raise RunFolderError(
+            f"repeating a training, as {key}, did not give the same scores ({again.reason})",
+            where=str(run.path),
+            hint="its model was removed because an earlier search did not need it, and the trainer "
+            "does not repeat itself; start a new run with --out, or go back to the earlier search",
+        )
+    (run.path / again.snapshot).rename(run.path / label.snapshot)
+
+
+def restored(run: RunFolder) -> set[str]:
+    """Return the models put back so far, by this session and others; some may be gone again."""
+    names = (training.key.rpartition(_AGAIN) for training in run.trainings() if training.outcome())
+    outcomes = (run.transition(name).outcome() for name, again, _ in names if again)
+    return {outcome.snapshot for outcome in outcomes if outcome and outcome.snapshot}
+
+
+def _is_there(run: RunFolder, label: Label) -> bool:
+    return label.snapshot is not None and (run.path / label.snapshot).is_dir()
