@@ -7,20 +7,22 @@ state, and no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from operator import add
 from typing import TypeAlias
 
 import networkx as nx
 
 from schedplan.errors import GraphError
-from schedplan.rules import AllOf, Fixed, OneStep, Onward, Rule, Trade
+from schedplan.rules import AllOf, Fixed, OneStep, Onward, Rule, Step, Trade
 from schedplan.space import INITIAL, Selection, Space, State
 
 Transition: TypeAlias = tuple[State, State]
 """(source, target): fine-tune the best model of the source under the target's settings."""
+
+Levels: TypeAlias = tuple[int, ...]
+"""One level per axis: a state by its bare numbers, which it is equal to."""
 
 Preset: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...]], Rule]
 """(fixed axes, reversible axes) -> the rule of a family of graphs."""
@@ -74,6 +76,7 @@ class StateGraph:
     Attributes:
         space: the space that the states belong to.
         dag: the states as nodes and the transitions as edges, those out of `INITIAL` included.
+        order: all states, each after every state that leads to it; `INITIAL` first.
         starts: the states that follow `INITIAL`.
         finals: the states that a plan may end in.
         unreached: final states that were asked for but that no start leads to.
@@ -81,6 +84,7 @@ class StateGraph:
 
     space: Space
     dag: nx.DiGraph[State]
+    order: tuple[State, ...]
     starts: tuple[State, ...]
     finals: tuple[State, ...]
     unreached: tuple[State, ...] = ()
@@ -94,11 +98,6 @@ class StateGraph:
     def transitions(self) -> int:
         """The number of transitions, those out of `INITIAL` counted."""
         return self.dag.number_of_edges()
-
-    @cached_property
-    def order(self) -> tuple[State, ...]:
-        """All states, each after every state that leads to it; `INITIAL` first."""
-        return tuple(nx.topological_sort(self.dag))
 
 
 def build_graph(
@@ -129,19 +128,18 @@ def build_graph(
         raise GraphError("the graph has no start state", path=("start",))
     if not finals:
         raise GraphError("the graph has no final state", path=("final",))
-    edges = _explore(space, rule, starts)
     dag: nx.DiGraph[State] = nx.DiGraph()
     dag.add_edges_from((INITIAL, start) for start in starts)
-    dag.add_edges_from(edges)
+    dag.add_edges_from(_explore(space, rule, starts))
     reached = tuple(final for final in finals if final in dag)
     if not reached:
         raise _unreachable(space, rule, starts, finals)
     useful = _ancestors(dag, reached)
     dag.remove_nodes_from([state for state in dag if state not in useful])
-    _check_acyclic(dag)
     return StateGraph(
         space=space,
         dag=dag,
+        order=_in_order(dag),
         starts=tuple(state for state in starts if state in dag),
         finals=reached,
         unreached=tuple(final for final in finals if final not in dag),
@@ -150,26 +148,27 @@ def build_graph(
 
 def _explore(
     space: Space, rule: Rule, starts: Sequence[State], bound: Rule | None = None
-) -> list[Transition]:
-    """Return every allowed transition that can be met from `starts`, breadth first.
+) -> Iterator[Transition]:
+    """Yield every allowed transition that can be met from `starts`, breadth first.
 
     Only pairs that `bound` knows to be possible are tried; those that `rule` does, by default.
     """
-    candidates = _candidates(space, bound or rule)
-    edges: list[Transition] = []
-    seen = {start: start for start in starts}
-    queue = list(seen)
+    candidates, rules = _candidates(space, _conjuncts(rule), bound or rule)
+    transitions = 0
+    seen: dict[Levels, State] = {start: start for start in starts}
+    queue = list(seen.values())
     for source in queue:
         for levels in candidates(source):
-            target = seen.get(levels) or State(levels, space)
-            if rule(source, target):
-                edges.append((source, target))
-                if len(edges) > MAX_TRANSITIONS:
-                    raise _too_large(space)
-                if target not in seen:
+            known = seen.get(levels)
+            target = State(levels, space) if known is None else known
+            if not rules or all(rule(source, target) for rule in rules):
+                yield source, target
+                transitions += 1
+                if known is None:
                     seen[target] = target
                     queue.append(target)
-    return edges
+        if transitions > MAX_TRANSITIONS:
+            raise _too_large(space)
 
 
 def _too_large(space: Space) -> GraphError:
@@ -181,27 +180,53 @@ def _too_large(space: Space) -> GraphError:
     )
 
 
-def _candidates(space: Space, rule: Rule) -> Callable[[State], Iterable[State]]:
-    """Return a function from a state to the levels of all states worth asking `rule` about."""
-    steps = rule.steps(space)
-    if steps is None:
-        if space.size**2 > MAX_PAIRS:
-            raise GraphError(
-                f"the rule has to be asked about {space.size:,} x {space.size:,} pairs of states",
-                allowed=f"at most {MAX_PAIRS:,} pairs",
-                hint="combine it with a preset or rule of bounded steps, such as 'extended'",
-                path=("transitions",),
-            )
-        states = list(space.states())
-        return lambda source: [state for state in states if state != source]
-    sizes = [len(axis.values) for axis in space.axes]
-    ordered = sorted(step for step in steps if any(step))
+def _candidates(
+    space: Space, rules: Sequence[Rule], bound: Rule
+) -> tuple[Callable[[State], Iterable[Levels]], Sequence[Rule]]:
+    """Return what to try, and those of `rules` that then remain to be asked.
 
-    def neighbours(source: State) -> Iterable[State]:
-        for step in ordered:
-            levels = tuple(map(add, source, step))
-            if all(0 <= level < size for level, size in zip(levels, sizes, strict=True)):
-                yield State(levels, space)
+    What to try is a function from a state to the levels of all states that it may lead to.
+    """
+    steps = bound.steps(space)
+    if steps is not None:
+        first = [rule for rule in rules if rule.stepwise]
+        possible = [step for step in sorted(steps) if _possible(space, step, first)]
+        return _neighbours(space, possible), [rule for rule in rules if not rule.stepwise]
+    if space.size**2 > MAX_PAIRS:
+        raise GraphError(
+            f"the rule has to be asked about {space.size:,} x {space.size:,} pairs of states",
+            allowed=f"at most {MAX_PAIRS:,} pairs",
+            hint="combine it with a preset or rule of bounded steps, such as 'extended'",
+            path=("transitions",),
+        )
+    states = list(space.states())
+    return lambda source: [state for state in states if state != source], rules
+
+
+def _possible(space: Space, step: Step, rules: Iterable[Rule]) -> bool:
+    """Return whether some state can take `step`, and stepwise `rules` allow it."""
+    if not any(step) or any(abs(n) >= len(a.values) for n, a in zip(step, space.axes, strict=True)):
+        return False
+    source = State([max(0, -levels) for levels in step], space)
+    target = State(tuple(map(add, source, step)), space)
+    return all(rule(source, target) for rule in rules)
+
+
+def _neighbours(space: Space, steps: Iterable[Step]) -> Callable[[State], Iterable[Levels]]:
+    """Return a function from a state to the levels that `steps` lead to from there."""
+    sizes = [len(axis.values) for axis in space.axes]
+    rooms = [
+        (step, [(i, range(max(0, -n), sizes[i] - max(0, n))) for i, n in enumerate(step) if n])
+        for step in steps
+    ]
+
+    def neighbours(source: State) -> Iterator[Levels]:
+        for step, room in rooms:
+            for axis, levels in room:
+                if source[axis] not in levels:
+                    break
+            else:
+                yield tuple(map(add, source, step))
 
     return neighbours
 
@@ -218,11 +243,23 @@ def _ancestors(dag: nx.DiGraph[State], finals: Iterable[State]) -> set[State]:
     return found
 
 
-def _check_acyclic(dag: nx.DiGraph[State]) -> None:
-    if nx.is_directed_acyclic_graph(dag):
-        return
+def _in_order(dag: nx.DiGraph[State]) -> tuple[State, ...]:
+    """Return all states, each after every state that leads to it; `INITIAL` first."""
+    missing = dict(dag.in_degree())
+    order = [INITIAL]
+    for source in order:
+        for target in dag.successors(source):
+            missing[target] -= 1
+            if not missing[target]:
+                order.append(target)
+    if len(order) < len(missing):
+        raise _cyclic(dag)
+    return tuple(order)
+
+
+def _cyclic(dag: nx.DiGraph[State]) -> GraphError:
     cycle = [source.label for source, _ in nx.find_cycle(dag)]
-    raise GraphError(
+    return GraphError(
         f"the graph has a cycle: {' > '.join([*cycle, cycle[0]])}",
         hint="training could go round for ever; make one of the axes that move back there "
         "non-reversible, or add a rule that forbids one of these transitions",

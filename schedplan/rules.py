@@ -47,6 +47,14 @@ class Rule(ABC):
         """
         return None
 
+    @property
+    def stepwise(self) -> bool:
+        """Whether the rule looks at nothing but the step from the source to the target.
+
+        It is then asked about a step once, not wherever the step is possible.
+        """
+        return False
+
     def check(self, space: Space) -> None:  # noqa: B027 - most rules name no axis
         """Raise SpaceError if the rule names an axis or a value that `space` does not have."""
 
@@ -73,6 +81,10 @@ class AllOf(Rule):
         known = [steps for rule in self.rules if (steps := rule.steps(space)) is not None]
         return frozenset.intersection(*known) if known else None
 
+    @property
+    def stepwise(self) -> bool:
+        return all(rule.stepwise for rule in self.rules)
+
     def check(self, space: Space) -> None:
         for rule in self.rules:
             rule.check(space)
@@ -96,6 +108,10 @@ class AnyOf(Rule):
             union |= steps
         return frozenset(union)
 
+    @property
+    def stepwise(self) -> bool:
+        return all(rule.stepwise for rule in self.rules)
+
     def check(self, space: Space) -> None:
         for rule in self.rules:
             rule.check(space)
@@ -109,6 +125,10 @@ class Not(Rule):
 
     def __call__(self, source: State, target: State) -> bool:
         return not self.rule(source, target)
+
+    @property
+    def stepwise(self) -> bool:
+        return self.rule.stepwise
 
     def check(self, space: Space) -> None:
         self.rule.check(space)
@@ -139,8 +159,16 @@ class Where(Rule):
             ) from error
 
 
+class _Stepwise(Rule):
+    """A rule that looks at nothing but the step; its subclasses must keep to that."""
+
+    @property
+    def stepwise(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True)
-class OneStep(Rule):
+class OneStep(_Stepwise):
     """Exactly one axis moves, by one level, forward (the paper's basic graph, section 3.2)."""
 
     def __call__(self, source: State, target: State) -> bool:
@@ -152,7 +180,7 @@ class OneStep(Rule):
 
 
 @dataclass(frozen=True)
-class Trade(Rule):
+class Trade(_Stepwise):
     """One axis moves one level forward while one of `back` moves one level back.
 
     With `back=("clip_length",)` this is what the paper's extended graph adds (section 3.2).
@@ -180,7 +208,7 @@ class Trade(Rule):
 
 
 @dataclass(frozen=True)
-class Onward(Rule):
+class Onward(_Stepwise):
     """At least one axis moves forward and no axis moves back, except those in `back`."""
 
     back: tuple[str, ...] = ()
@@ -200,7 +228,7 @@ class Onward(Rule):
 
 
 @dataclass(frozen=True)
-class Fixed(Rule):
+class Fixed(_Stepwise):
     """The axes named never change."""
 
     axes: tuple[str, ...]
@@ -216,7 +244,7 @@ class Fixed(Rule):
 
 
 @dataclass(frozen=True)
-class Forward(Rule):
+class Forward(_Stepwise):
     """The axes named never move back."""
 
     axes: tuple[str, ...]
@@ -232,7 +260,7 @@ class Forward(Rule):
 
 
 @dataclass(frozen=True)
-class MaxStep(Rule):
+class MaxStep(_Stepwise):
     """The axes named (all, when none is) move by at most `levels` levels, in either direction."""
 
     levels: int
@@ -262,7 +290,7 @@ class MaxStep(Rule):
 
 
 @dataclass(frozen=True)
-class OneAxis(Rule):
+class OneAxis(_Stepwise):
     """At most one axis changes."""
 
     def __call__(self, source: State, target: State) -> bool:
