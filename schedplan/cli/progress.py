@@ -82,6 +82,7 @@ class Display:
         self._task = self._progress.add_task("training", total=total, epoch="")
         self._total = total
         self._ended: set[str] = set()  # a transition may be trained from several models
+        self._reasons: set[str] = set()  # a cut has one for hundreds of transitions
 
     def __enter__(self) -> Display:
         self._progress.start()
@@ -122,7 +123,9 @@ class Display:
         if event.known:
             log.debug("%s: known from an earlier run", place)
         elif outcome.status == "pruned":
-            log.info("%s: pruned: %s", place, outcome.reason)
+            level = logging.DEBUG if outcome.reason in self._reasons else logging.INFO
+            self._reasons.add(outcome.reason)
+            log.log(level, "%s: pruned: %s", place, outcome.reason)
         elif outcome.status == "failed":
             log.warning("%s: failed: %s", place, outcome.reason)
         else:

@@ -114,7 +114,7 @@ def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
     yield progress_in_words(facts)
     if facts["pruned_by"]:
         rules = ", ".join(f"{rule} {number}" for rule, number in facts["pruned_by"].items())
-        yield f"pruned by {rules}; {facts['pruned_after']} epochs had gone into them"
+        yield f"trainings pruned by {rules}; {facts['pruned_after']} epochs had gone into them"
     left = facts["seconds_left"]
     state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
     yield f"{spent(facts)}; {state}"

@@ -81,8 +81,13 @@ def check_table(facts: dict[str, Any]) -> Table:
 def _flat(stated: object) -> str:
     """Return a value as it stands in a configuration; of a mapping, its entries."""
     if isinstance(stated, Mapping):
-        return ", ".join(f"{key}: {value}" for key, value in stated.items())
-    return str(stated)
+        return ", ".join(f"{key}: {_flat(value)}" for key, value in stated.items())
+    return f"{stated:,.6g}" if isinstance(stated, float) else str(stated)
+
+
+def _exact(value: object) -> object:
+    """Return what shows a hyperparameter as it is: scores are rounded, what trains is not."""
+    return str(value) if isinstance(value, float) else value
 
 
 def plan_table(plan: Plan) -> Group:
@@ -91,7 +96,7 @@ def plan_table(plan: Plan) -> Group:
     rows = [
         (
             None if stage is plan.final else number,
-            *map(stage.params.get, names),
+            *(_exact(stage.params.get(name)) for name in names),
             stage.epochs,
             stage.score,
             stage.observed,
@@ -142,9 +147,9 @@ def front_tables(plans: Mapping[Path, Plan], cost: str | None) -> Iterator[Table
         for file, plan in plans.items()
     ]
     metric = next(iter(plans.values())).metric
-    columns = ["cost#", "epochs#", f"{metric} (fitted)#", "measured#", "plan"]
-    unit = f"an epoch costs its {cost}" if cost else "an epoch costs 1"
-    yield make_table(f"{metric} against cost, the cheapest plan first; {unit}", columns, rows)
+    unit = f"cost ({cost})#" if cost else "cost#"
+    columns = [unit, "epochs#", f"{metric} (fitted)#", "measured#", "plan"]
+    yield make_table(f"{metric} against cost, the cheapest plan first", columns, rows)
 
 
 def replay_facts(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
