@@ -95,7 +95,7 @@ class Race:
     first_from_scratch: int = 20
     window: int = 15
     ahead: float = 0.25
-    ahead_from_scratch: int = 20
+    ahead_from_scratch: int = 50
 
     def __post_init__(self) -> None:
         require_number("z", self.z, 0)
@@ -265,7 +265,7 @@ NONE: Final = Pruning()
 SAFE: Final = Pruning(Race(), Cut())
 """Hardly ever finds another path than the exhaustive search; see `tests/benchmarks/search.py`."""
 
-FAST: Final = Pruning(Race(z=1.25, ahead=0), Cut(z=2))
+FAST: Final = Pruning(Race(z=1.25, ahead=0, ahead_from_scratch=35), Cut(z=2))
 """Spends less and finds another path more often, though seldom a much worse one."""
 
 PRUNINGS: Final[Mapping[str, Pruning]] = {"none": NONE, "safe": SAFE, "fast": FAST}

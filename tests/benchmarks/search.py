@@ -40,7 +40,7 @@ VARIANTS = {
     "race as in fast": Pruning(race=FAST.race),
     "race, z = 0": Pruning(race=Race(z=0)),
     "race, long line": Pruning(race=Race(window=30)),
-    "race, early look": Pruning(race=Race(first=3)),
+    "race, near look from scratch": Pruning(race=Race(ahead_from_scratch=20)),
     "cut as in safe": Pruning(cut=SAFE.cut),
     "cut as in fast": Pruning(cut=FAST.cut),
     "cut after two states": Pruning(cut=Cut(z=2, states=2)),
