@@ -17,9 +17,11 @@ from schedplan.journal import Outcome
 from schedplan.space import State
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Label:
     """A model found for a state, and the path that led to it; compared by identity.
+
+    It never changes. That it is not `frozen` is for speed: there is one for every transition.
 
     Attributes:
         state: the state.

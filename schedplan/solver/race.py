@@ -17,10 +17,11 @@ def race(trials: Sequence[Trial], rule: Race, frontier: Frontier) -> Steps:
     Every decision is taken from curves seen up to an epoch that the race itself has come to, not
     up to the last one known, so that it is the same wherever and in whichever order trials run.
     """
-    seen: dict[Trial, float] = {trial: rule.warm_up(trial.from_scratch) for trial in trials}
-    yield list(seen.items())
-    if all(trial.ended_by(seen[trial]) for trial in trials):
+    first = [(trial, rule.warm_up(trial.from_scratch)) for trial in trials]
+    yield first
+    if all(trial.ended_by(epoch) for trial, epoch in first):
         return {}
+    seen: dict[Trial, float] = dict(first)
     rivals = [trial for trial in trials if not _failed(trial, seen[trial])]
     rivals.sort(key=lambda trial: -rule.promise(trial.scores(seen[trial])))
     kept: list[Label] = []

@@ -9,7 +9,7 @@ curves cut off at the epoch that the decision is about, however far they are kno
 from __future__ import annotations
 
 import heapq
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -88,12 +88,13 @@ class Search:
         self._rank: Mapping[State, float] = self.parts.position
         self._finals = frozenset(graph.finals)
         self._missing = dict(graph.dag.in_degree())
+        self._alone = frozenset(state for state, count in self._missing.items() if count == 1)
         self._waiting: dict[Trial, list[tuple[float, _Process]]] = {}
         self._runnable: deque[_Process] = deque()
         self._queue: list[tuple[float, int, Trial]] = []
         self._count = count()
         self._busy = 0
-        self._holds: Counter[Label] = Counter()
+        self._holds: defaultdict[Label, int] = defaultdict(int)
         self._loose: list[Label] = []
         self._speculative: dict[State, None] = {}
         self.root = Label(INITIAL)
@@ -106,7 +107,7 @@ class Search:
     def next_request(self) -> tuple[Trial, float] | None:
         """Return what to train next and to which epoch; None until something is reported."""
         while self._queue:
-            _, _, trial = heapq.heappop(self._queue)
+            trial = heapq.heappop(self._queue)[-1]
             trial.queued = False
             if self._is_open(trial):
                 return self._hand_out(trial, trial.wanted)
@@ -125,15 +126,20 @@ class Search:
             else:
                 self._speculative[trial.target] = None
         self._free(trial)
-        for epoch, process in self._waiting.pop(trial, ()):
+        if trial in self._waiting:
+            self._tell(trial)
+        self._push(trial)
+        self._run()
+
+    def _tell(self, trial: Trial) -> None:
+        """Let the processes know that wait for `trial` to be trained as far as it is now."""
+        for epoch, process in self._waiting.pop(trial):
             if trial.reached(epoch):
                 process.missing -= 1
                 if not process.missing:
                     self._runnable.append(process)
             else:
                 self._waiting.setdefault(trial, []).append((epoch, process))
-        self._push(trial)
-        self._run()
 
     def give_back(self, trial: Trial) -> None:
         """Take back a request that was not carried out; `next_request` may return it again."""
@@ -227,7 +233,8 @@ class Search:
             heapq.heappush(self._queue, (rank, next(self._count), trial))
 
     def _want(self, trial: Trial, epoch: float) -> None:
-        trial.wanted = max(trial.wanted, epoch)
+        if epoch > trial.wanted:
+            trial.wanted = epoch
         self._push(trial)
 
     def _run(self) -> None:
@@ -260,10 +267,11 @@ class Search:
     def trial(self, label: Label, target: State) -> Trial:
         """Return the training of `target` from the model of `label`."""
         trials = self.trials[target]
-        if label not in trials:
-            trials[label] = Trial(label, target, self._sign)
+        trial = trials.get(label)
+        if trial is None:
+            trials[label] = trial = Trial(label, target, self._sign)
             self._holds[label] += 1
-        return trials[label]
+        return trial
 
     def contest(self, label: Label, rival: Trial) -> Steps:
         """Train `rival` as far as it may beat `label`, a label of the same state; return whether
@@ -279,7 +287,8 @@ class Search:
 
     def hold(self, labels: Iterable[Label]) -> None:
         """Keep the models of `labels` until `let_go`."""
-        self._holds.update(labels)
+        for label in labels:
+            self._holds[label] += 1
 
     def let_go(self, labels: Iterable[Label]) -> None:
         """Let the models of `labels` go, as far as `hold` kept them."""
@@ -310,7 +319,7 @@ class Search:
         dag = self.graph.dag
         for target in dag.successors(state):
             self._missing[target] -= 1
-            alone = dag.in_degree(target) == 1 and len(kept) == 1
+            alone = len(kept) == 1 and target in self._alone
             race_rule = None if alone else self._pruning.race
             for label in kept:
                 trial = self.trial(label, target)
@@ -321,7 +330,7 @@ class Search:
                 self._start(target)
         self._speculative.pop(state, None)
         for label in found:
-            if label not in kept:
+            if label not in kept and self._holds[label] > 1:  # something was trained from it
                 self._supersede(label)
             if not (label in kept and state in self._finals):
                 self._release(label)

@@ -12,10 +12,12 @@ import numpy as np
 from schedplan.frontier import Label
 from schedplan.journal import Outcome
 from schedplan.pruning import Array, Drop
-from schedplan.space import INITIAL, State
+from schedplan.space import State
 
 END: Final = math.inf
 """As the epoch to train to: until the estimator says stop."""
+
+_ENDED: Final = ("done", "failed")
 
 
 @dataclass(eq=False, slots=True)
@@ -54,22 +56,24 @@ class Trial:
     @property
     def ended(self) -> bool:
         """Whether training has ended by itself, well or not."""
-        return self.outcome is not None and self.outcome.status in ("done", "failed")
+        return self.outcome is not None and self.outcome.status in _ENDED
 
     @property
     def from_scratch(self) -> bool:
         """Whether training begins from a new model."""
-        return self.source.state == INITIAL
+        return self.source.previous is None
 
     def reached(self, epoch: float) -> bool:
         """Return whether all there is to know about the epochs up to `epoch` is known."""
-        return self.ended or self.trained >= epoch
+        if self.outcome is None:
+            return epoch < 0
+        return len(self.outcome.scores) > epoch or self.outcome.status in _ENDED
 
     def ended_by(self, epoch: float) -> bool:
         """Return whether training, seen up to `epoch`, has ended; failures show an epoch later."""
-        if self.outcome is None or not self.ended:
+        if self.outcome is None or self.outcome.status not in _ENDED:
             return False
-        return self.trained + (self.outcome.status == "failed") <= epoch
+        return len(self.outcome.scores) - (self.outcome.status == "done") <= epoch
 
     def scores(self, epoch: float) -> Array:
         """Return the scores up to `epoch`, higher being better, shape (epochs + 1,)."""
