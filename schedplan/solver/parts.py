@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
-from schedplan.graph import StateGraph
+from schedplan.graph import Levels, StateGraph
 from schedplan.pruning import Cut, Drop
 from schedplan.space import INITIAL, State
 
@@ -35,19 +37,18 @@ class Parts:
 
     def __init__(self, graph: StateGraph) -> None:
         self.part: Mapping[State, int] = _components(graph)
-        moving = _moving_axes(graph)
-        key = {state: tuple(state[axis] for axis in moving) for state in self.part}
+        moving = _moving_axes(self.part, len(graph.space.axes))
+        key = {state: tuple([state[axis] for axis in moving]) for state in self.part}
         hops = _hops(graph)
         ordered = sorted(self.part, key=lambda s: (-hops[s], key[s], self.part[s]))
-        self.position: dict[State, float] = {s: float(index) for index, s in enumerate(ordered)}
-        self.position[INITIAL] = -1.0
-        groups: dict[tuple[int, ...], list[State]] = {}
-        for state in ordered:
-            groups.setdefault(key[state], []).append(state)
-        self._groups = list(groups.values())
-        self._group = {s: index for index, group in enumerate(self._groups) for s in group}
+        self.position = {state: index for index, state in enumerate((INITIAL, *ordered))}
         self._alive = set(self.part.values())
         self.several = len(self._alive) > 1
+        groups: defaultdict[Levels, list[State]] = defaultdict(list)
+        for state in ordered if self.several else ():  # one part has nothing to be compared with
+            groups[key[state]].append(state)
+        self._groups = list(groups.values())
+        self._group = {s: index for index, group in enumerate(self._groups) for s in group}
         self.cuts: dict[int, int] = {}
         self._values: dict[State, Measured | None] = {}
         self._next = 0
@@ -59,7 +60,9 @@ class Parts:
 
     def is_cut(self, state: State) -> bool:
         """Return whether `state` lies in a part that was cut before it."""
-        cut = self.cuts.get(self.part.get(state, -1)) if self.cuts else None
+        if not self.cuts:
+            return False
+        cut = self.cuts.get(self.part.get(state, -1))
         return cut is not None and self._group[state] > cut
 
     def settle(self, state: State, best: Measured | None, rule: Cut) -> Iterator[tuple[int, Drop]]:
@@ -92,19 +95,21 @@ class Parts:
 
 def _components(graph: StateGraph) -> dict[State, int]:
     """Number the parts that are connected without `INITIAL`."""
-    part: dict[State, int] = {}
+    dag = graph.dag
+    part = {INITIAL: -1}
     number = 0
-    for first in graph.order[1:]:
+    for first in graph.order:
         if first in part:
             continue
         part[first] = number
         reached = [first]
         for state in reached:
-            for near in (*graph.dag.successors(state), *graph.dag.predecessors(state)):
-                if near and near not in part:
+            for near in chain(dag.successors(state), dag.predecessors(state)):
+                if near not in part:
                     part[near] = number
                     reached.append(near)
         number += 1
+    del part[INITIAL]
     return part
 
 
@@ -112,17 +117,19 @@ def _hops(graph: StateGraph) -> dict[State, int]:
     """Return the number of transitions on the longest way from every state."""
     hops: dict[State, int] = {}
     for state in reversed(graph.order):
-        hops[state] = 1 + max((hops[s] for s in graph.dag.successors(state)), default=-1)
+        hops[state] = 1 + max(map(hops.__getitem__, graph.dag.successors(state)), default=-1)
     return hops
 
 
-def _moving_axes(graph: StateGraph) -> list[int]:
-    """Return the positions of the axes that some transition moves along."""
-    axes = set(range(len(graph.space.axes)))
-    moving: set[int] = set()
-    for source, target in graph.dag.edges:
-        if source:
-            moving.update(axis for axis in axes - moving if source[axis] != target[axis])
-        if moving == axes:
+def _moving_axes(part: Mapping[State, int], axes: int) -> list[int]:
+    """Return the positions of the axes that some transition moves along.
+
+    Transitions connect the states of a part, so these are the axes on which some of them differ.
+    """
+    any_of = {number: state for state, number in part.items()}
+    still = list(range(axes))
+    for state, number in part.items():
+        if not still:
             break
-    return sorted(moving)
+        still = [axis for axis in still if state[axis] == any_of[number][axis]]
+    return [axis for axis in range(axes) if axis not in still]
