@@ -49,7 +49,9 @@ PluginNames = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value: knee.delay=5."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Replace a value: knee.delay=5 'search.keep={beam: 2}'."
+    ),
 ]
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder.")]

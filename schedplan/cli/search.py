@@ -18,7 +18,7 @@ from schedplan.cli.status import (
     status_facts,
 )
 from schedplan.config import Setup
-from schedplan.errors import BudgetError, SchedplanError
+from schedplan.errors import SchedplanError
 from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, confirm
@@ -43,16 +43,11 @@ def find_plan(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
     setup.make_trainer()
     if earlier and retry_failed:  # an interrupted retry must not look like a finished run
         replace(earlier, complete=False).save(folder.plan_file)
-    facts = status_facts(folder, setup)
-    if facts["epochs"]:
-        log.info("resuming: %s", progress_in_words(facts))
+    if any(folder.trainings()):
+        log.info("resuming: %s", progress_in_words(status_facts(folder, setup)))
     with log_to_file(folder.path / "log.txt"):
         try:
             plan = _search(setup, folder, retry_failed)
-        except BudgetError as error:
-            if not earlier:
-                raise setup.locate(error) from None
-            return replace(earlier, complete=False)
         except SchedplanError as error:
             log.debug("ended by an error", exc_info=True)
             raise setup.locate(error) from None
