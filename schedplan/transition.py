@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from schedplan.errors import (
+    EstimatorError,
     MetricError,
     NotFiniteError,
     SchedplanError,
@@ -102,7 +103,8 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
 
     Raises:
         UsageError: what the user has to mend before anything can be trained, such as a metric
-            that the trainer does not report, or a value that is no number.
+            that the trainer does not report, a value that is no number, or a knee estimator that
+            chooses an epoch that is none.
         OSError: the run folder cannot be written, or the disk is full; nothing is lost.
     """
     seat = assignment.trainer if isinstance(assignment.trainer, Seat) else None
@@ -114,7 +116,7 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
     folder = assignment.run.transition(assignment.key)
     try:
         outcome = loop.run(assignment, observe or _ignore)
-    except UsageError:
+    except UsageError:  # of the trainer, or of the estimator
         raise
     except _NotTheTrainers as wrapped:
         raise wrapped.error from wrapped.error.__cause__
@@ -240,7 +242,9 @@ class _EpochLoop:
 
     def _judge(self) -> Verdict:
         """Ask the estimator; keep the snapshots that it may still choose, and the last one."""
-        verdict = self.assignment.estimator(self._scores(), self.assignment.mode, self._scale)
+        scores = self._scores()
+        verdict = self.assignment.estimator(scores, self.assignment.mode, self._scale)
+        _check_verdict(verdict, len(scores))
         oldest = verdict.epoch - self.assignment.estimator.lookback
         last = self.attempt.records[-1]
         self.attempt.drop_snapshots(keep=lambda epoch: epoch >= oldest or epoch == last.epoch)
@@ -269,8 +273,7 @@ class _EpochLoop:
         return self._outcome("done", reason, epoch, score, snapshot)
 
     def _paused(self, verdict: Verdict) -> Outcome:
-        score = None if math.isnan(verdict.score) else verdict.score
-        return self._outcome("paused", verdict.reason, verdict.epoch, score, snapshot=None)
+        return self._outcome("paused", verdict.reason, verdict.epoch, verdict.score, snapshot=None)
 
     def drop_all_but(self, outcome: Outcome) -> None:
         """Remove every snapshot but the one handed on, now that the outcome is known."""
@@ -295,6 +298,18 @@ class _EpochLoop:
 
     def _seconds(self) -> float:
         return sum(record.seconds for record in self.attempt.records)
+
+
+def _check_verdict(verdict: Verdict, epochs: int) -> None:
+    """Raise EstimatorError unless a model can be handed on, and compared, by `verdict`."""
+    if not 0 <= verdict.epoch < epochs:
+        raise EstimatorError(
+            f"the knee estimator chose epoch {verdict.epoch}", allowed=f"0 to {epochs - 1}"
+        )
+    if not math.isfinite(verdict.score):
+        raise EstimatorError(
+            f"the knee estimator returned the score {verdict.score}", allowed="finite numbers"
+        )
 
 
 def _numbers(metrics: Any, verb: str) -> dict[str, float]:

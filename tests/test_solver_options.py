@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +17,24 @@ from hypothesis import strategies as st
 from strategies import graphs, watched
 from test_solver import EXHAUSTIVE, kinetics
 
-from schedplan import AtMost, CurveFit, Plan, Problem, SimulatedTrainer, solve
-from schedplan.errors import BudgetError, ConfigError, RunFolderError
+from schedplan import (
+    AtMost,
+    Axis,
+    CurveFit,
+    FixedEpochs,
+    GeneratorTrainer,
+    KneeEstimator,
+    Plan,
+    Problem,
+    SimulatedTrainer,
+    Space,
+    Verdict,
+    build_graph,
+    solve,
+)
+from schedplan.errors import BudgetError, ConfigError, EstimatorError, RunFolderError
 from schedplan.frontier import Beam, Pareto
+from schedplan.graph import basic
 from schedplan.journal import RunFolder
 from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
 from schedplan.simulator import StagedTrainer
@@ -294,3 +310,85 @@ def test_a_budget_that_ends_early_does_not_forget_an_earlier_plan(tmp_path):
     again = solve(staged(), tmp_path / "run", options=less)
     assert again == replace(plan, complete=False)
     assert Plan.load(tmp_path / "run") == plan
+
+
+def saturating(ceiling):
+    """Return a trainer whose score rises towards `ceiling(params, epoch, from_scratch)`."""
+
+    def loop(params, start, seed, resume):
+        model = {"quality": 0.1, "epoch": 0, "new": start is None}
+        if resume or start:
+            model |= json.loads(((resume or start) / "model").read_text())
+        if not resume:
+            model |= {"epoch": 0, "new": start is None}
+        while True:
+            text = json.dumps(model)
+            yield {"acc": model["quality"]}, lambda to, text=text: (to / "model").write_text(text)
+            model["epoch"] += 1
+            aim = ceiling(params, model["epoch"], model["new"])
+            model["quality"] += 0.3 * (aim - model["quality"])
+
+    return partial(GeneratorTrainer, loop)
+
+
+def chain(trainer, axis: Axis, starts: int = 1, **changes) -> Problem:
+    space = Space((axis,))
+    states = list(space.states())
+    graph = build_graph(space, basic(), states[:starts], states[-1:])
+    return Problem(graph, trainer, "acc", **changes)
+
+
+def test_a_dive_keeps_a_model_that_a_later_state_hands_on():
+    ceilings = {0.1: 0.6, 0.01: 0.8, 0.001: 0.5}  # the last stage only harms
+    problem = chain(saturating(lambda p, *_: ceilings[p["rate"]]), Axis("rate", tuple(ceilings)))
+    dived = solve(problem, options=SearchOptions(order="dive"))
+    assert dived == solve(problem, options=SearchOptions(order="topological"))
+
+
+def late(params, epoch, new):
+    """What goes on from another model blooms late, after a race has given it up."""
+    if params["c"] == 1:
+        return 0.5
+    return 0.8 if new or epoch < 30 else 0.9
+
+
+def test_the_model_of_the_answer_is_trained_again_if_another_search_had_removed_it(tmp_path):
+    problem = chain(saturating(late), Axis("c", (1, 2)), 2, estimator=FixedEpochs(40))
+    safe = solve(problem, options=SearchOptions(pruning=SAFE))
+    exhaustive = solve(problem, tmp_path / "run", options=EXHAUSTIVE)
+    assert safe.score < exhaustive.score
+    spent = sum(n for _, n, _ in RunFolder(tmp_path / "run").trained())
+    little = SearchOptions(pruning=SAFE, budget=Budget(epochs=spent + 5))
+    assert solve(problem, tmp_path / "run", options=little) == replace(exhaustive, complete=False)
+    again = solve(problem, tmp_path / "run", options=SearchOptions(pruning=SAFE))
+    assert again == safe
+    assert RunFolder(tmp_path / "run").transition("S0__2@again1").outcome()
+
+
+@dataclass(frozen=True)
+class Wrong(KneeEstimator):
+    epoch: int = 0
+    score: float = 0.5
+
+    def decide(self, scores, scale):
+        return Verdict(len(scores) >= 8, self.epoch, self.score, "because")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (Wrong(epoch=99), "the knee estimator chose epoch 99; allowed: 0 to 0"),
+        (Wrong(score=math.nan), "returned the score nan; allowed: finite numbers"),
+        (Wrong(score=math.inf), "returned the score inf; allowed: finite numbers"),
+    ],
+)
+def test_what_an_estimator_may_not_return_is_refused(tmp_path, estimator, message):
+    for _ in range(2):
+        with pytest.raises(EstimatorError, match=message):
+            solve(staged(estimator=estimator), tmp_path / "run")
+
+
+def test_no_model_is_evaluated_on_hours_that_are_used_up(tmp_path):
+    with pytest.raises(BudgetError, match="hours 0 of 0"):
+        solve(staged(), tmp_path / "run", options=SearchOptions(budget=Budget(hours=0)))
+    assert list(RunFolder(tmp_path / "run").trained()) == []

@@ -97,6 +97,8 @@ class Driver:
             while True:
                 self._hand_out()
                 if not self._running:
+                    self._restore_answer()
+                if not self._running:
                     break
                 self._collect()
         finally:
@@ -109,18 +111,18 @@ class Driver:
 
     def _hand_out(self) -> None:
         """Give work to every worker that has none."""
-        while len(self._running) < self._workers and not self.search.finished:
-            request = self._next()
-            if request is None:
-                return
+        while len(self._running) < self._workers and (request := self._next()):
             self._start(*request)
 
     def _next(self) -> _Request | None:
         while self._again:
             trial, until = self._again.popleft()
-            if not trial.drop:
+            wanted = not (trial.drop or self.search.finished)
+            if wanted or trial in self._restoring:
                 return trial, until
             self.search.give_back(trial)
+        if self.search.finished:
+            return None
         request = self.search.next_request()
         if request is None and self.options.speculate and math.isfinite(self._workers):
             return self.search.speculate()
@@ -181,11 +183,18 @@ class Driver:
             seconds=grant.seconds,
         )
 
-    def _restore(self, label: Label, request: _Request) -> None:
-        """Train a removed model again, which `request` needs, as an earlier search did."""
-        waiting = self._waiting.setdefault(label, [])
-        waiting.append(request)
-        if len(waiting) == 1:
+    def _restore_answer(self) -> None:
+        """Begin to train the model of the answer again, if an earlier search removed it."""
+        label = self.search.answer()
+        lost = find_lost(self.folder, label) if label else None
+        if lost and lost not in self._waiting:
+            self._restore(lost)
+
+    def _restore(self, label: Label, *requests: _Request) -> None:
+        """Train a removed model again, which `requests` need, as an earlier search did."""
+        begun = label in self._waiting
+        self._waiting.setdefault(label, []).extend(requests)
+        if not begun:
             assert label.previous is not None
             trial = Trial(label.previous, label.state)
             self._restoring[trial] = label
@@ -305,5 +314,6 @@ class Driver:
 
     @property
     def answer(self) -> Label | None:
-        """The best label of a final state found."""
-        return self.search.answer()
+        """The best label of a final state found, if its model is there."""
+        label = self.search.answer()
+        return None if label is None or find_lost(self.folder, label) else label

@@ -63,7 +63,7 @@ class Ledger:
             until: the epoch that is asked for.
             workers: how many share what is left.
         """
-        known = max(trial.trained, self._booked.get(key, (0, 0.0))[0])
+        known = max(trial.trained, self._booked.get(key, (-1, 0.0))[0])
         if self._budget == Budget() or until <= known:
             return Grant(until)
         price = self._cost(trial.target)
@@ -73,6 +73,7 @@ class Ledger:
             epochs = math.ceil(epochs / workers) if until == math.inf > epochs else epochs
         if epochs <= 0 or seconds <= 0:
             return Grant(known) if known > trial.trained else None
+        known = max(known, 0)  # the model as handed over is no epoch
         new = min(until - known, epochs)
         finite = new if new < math.inf else 0  # what is not limited need not be reserved
         hours = seconds / 3600 if seconds < math.inf else 0.0

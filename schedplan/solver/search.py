@@ -9,7 +9,7 @@ curves cut off at the epoch that the decision is about, however far they are kno
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -94,7 +94,7 @@ class Search:
         self._queue: list[tuple[float, int, Trial]] = []
         self._count = count()
         self._busy = 0
-        self._holds: defaultdict[Label, int] = defaultdict(int)
+        self._holds: dict[Label, int] = {}
         self._loose: list[Label] = []
         self._speculative: dict[State, None] = {}
         self.root = Label(INITIAL)
@@ -248,7 +248,7 @@ class Search:
                 if self._wait(process, needs):
                     break
         for label in self._loose:
-            if not self._holds[label]:
+            if self._holds.get(label) == 0:  # a label is released once, for good
                 del self._holds[label]
                 self.released.append(label)
         self._loose = []
@@ -270,7 +270,7 @@ class Search:
         trial = trials.get(label)
         if trial is None:
             trials[label] = trial = Trial(label, target, self._sign)
-            self._holds[label] += 1
+            self.hold([label])
         return trial
 
     def contest(self, label: Label, rival: Trial) -> Steps:
@@ -286,9 +286,10 @@ class Search:
         return bool(rival.label and rival not in drops and rival.label.merit > label.merit)
 
     def hold(self, labels: Iterable[Label]) -> None:
-        """Keep the models of `labels` until `let_go`."""
+        """Keep the models of `labels` until `let_go`, but for those released before."""
         for label in labels:
-            self._holds[label] += 1
+            if label in self._holds:
+                self._holds[label] += 1
 
     def let_go(self, labels: Iterable[Label]) -> None:
         """Let the models of `labels` go, as far as `hold` kept them."""
@@ -330,7 +331,7 @@ class Search:
                 self._start(target)
         self._speculative.pop(state, None)
         for label in found:
-            if label not in kept and self._holds[label] > 1:  # something was trained from it
+            if label not in kept and self._holds.get(label, 0) > 1:  # something was trained from it
                 self._supersede(label)
             if not (label in kept and state in self._finals):
                 self._release(label)
@@ -386,6 +387,7 @@ class Search:
         return True
 
     def _release(self, label: Label) -> None:
-        self._holds[label] -= 1
-        if not self._holds[label]:  # whoever goes on with it in this very turn may hold it yet
-            self._loose.append(label)
+        if label in self._holds:
+            self._holds[label] -= 1
+            if not self._holds[label]:  # whoever goes on with it in this very turn may hold it yet
+                self._loose.append(label)
