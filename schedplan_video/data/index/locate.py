@@ -1,0 +1,90 @@
+"""Finding the files that annotations name."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from .annotations import AnnotationError, Annotations, Row
+
+
+def locate(annotations: Annotations, root: Path) -> dict[str, str]:
+    """Return where each row's video is, relative to `root`, by the row's path.
+
+    A video that is not where its row says is looked for by its name without extension in all
+    folders below the root, so that folders for classes or splits and other containers do no harm.
+    One that is not found is left out.
+
+    Raises:
+        AnnotationError: no such folder, two files that might be a row's, two rows of one file, or
+            no video found at all.
+    """
+    if not root.is_dir():
+        raise AnnotationError("there is no such folder", where=str(root))
+    rows = annotations.rows
+    places = {row.path: row.path for row in rows if (root / row.path).exists()}
+    lost = [row for row in rows if row.path not in places]
+    if annotations.movable and lost:
+        found = _search(root, {_stem(row) for row in lost})
+        places |= {row.path: _only(row, found[_stem(row)]) for row in lost if _stem(row) in found}
+    if not places:
+        raise AnnotationError(
+            f"none of the {len(rows)} videos is there, such as {rows[0].path}", where=str(root)
+        )
+    _check_unique(rows, places)
+    return places
+
+
+def walk_videos(root: Path, folders: Collection[str] = ()) -> Iterator[Path]:
+    """Yield the files below `root` that may be videos, and the folders of the names `folders`.
+
+    Passed over are names that start with a dot, and names of another kind of file, such as `.txt`.
+    """
+    for folder, names, files in os.walk(root, followlinks=True):
+        found = [name for name in names if name in folders]
+        yield from (Path(folder, name) for name in found)
+        names[:] = [name for name in names if name not in folders and not name.startswith(".")]
+        yield from (Path(folder, name) for name in files if _may_be_video(name))
+
+
+def _may_be_video(name: str) -> bool:
+    kind, _ = mimetypes.guess_type(name)
+    return not name.startswith(".") and (
+        kind is None or kind.startswith("video/") or kind == "image/gif"
+    )
+
+
+def _stem(row: Row) -> str:
+    return PurePosixPath(row.path).stem
+
+
+def _search(root: Path, stems: Collection[str]) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for path in walk_videos(root, stems):
+        name = path.name if path.is_dir() else path.stem
+        if name in stems:
+            found[name].append(path.relative_to(root).as_posix())
+    return found
+
+
+def _only(row: Row, found: list[str]) -> str:
+    if len(found) > 1:
+        raise AnnotationError(
+            f"there is more than one file for {row.path}: {', '.join(sorted(found))}",
+            where=row.where,
+            hint="name a root that has one of them only",
+        )
+    return found[0]
+
+
+def _check_unique(rows: Iterable[Row], places: Mapping[str, str]) -> None:
+    taken: dict[str, Row] = {}
+    for row in rows:
+        place = places.get(row.path)
+        if place and taken.setdefault(place, row) is not row:
+            raise AnnotationError(
+                f"{place} is the file of this row and of {taken[place].where}", where=row.where
+            )
