@@ -18,7 +18,7 @@ from schedplan_video import engine, snapshots
 from schedplan_video.config import check_defaults, stage_settings
 from schedplan_video.data import transforms
 from schedplan_video.data.dataset import ClipDataset, ClipLoader, loader
-from schedplan_video.data.manifest import Manifest, read_manifest
+from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
 from schedplan_video.data.toy import make_toy
 from schedplan_video.evaluate import METRICS, centre_clips, evaluate, scales
 from schedplan_video.models.freezing import freeze_batchnorm
@@ -40,6 +40,8 @@ class VideoTrainer:
     Args:
         manifest: CSV file that lists the videos.
         videos: the folder that the manifest's paths are relative to; by default the manifest's.
+        allow_missing: how many videos of a split may be missing, corrupt or too short, as a number
+            or a share such as "1%"; they are skipped, not replaced.
         network: one of `models.registry.names()`.
         width: scales the network's channels.
         dropout: before the classifiers, in [0, 1).
@@ -70,6 +72,7 @@ class VideoTrainer:
 
     manifest: Path
     videos: Path | None = None
+    allow_missing: int | str = 0
     network: str = "dg_p3d_resnet50"
     width: float = 1.0
     dropout: float = 0.5
@@ -97,6 +100,7 @@ class VideoTrainer:
         self._manifest = self._read_manifest()
         for split in (self.train_split, self.validation_split):
             self._manifest.split(split)
+            log_skipped(self._manifest, split)
         self._architecture = Architecture(self.network, self.width, len(self._manifest.classes))
 
     @cached_property
@@ -179,7 +183,7 @@ class VideoTrainer:
             if not file.exists():
                 log.info("making toy videos in %s", file.parent.absolute())
             make_toy(file.parent, **self.toy)
-        return read_manifest(file, self.videos)
+        return read_manifest(file, self.videos, self.allow_missing)
 
     def _training_clips(self) -> ClipLoader:
         """Return random clips of the training videos, in an order of its own for every epoch."""

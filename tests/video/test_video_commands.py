@@ -100,6 +100,12 @@ def test_index_finds_the_videos_of_official_annotations(manifest: Path, tmp_path
     assert "missing: 1, such as gone_000000_000010.mp4" in done.stderr
     made = read_manifest(output)
     assert Counter(video.split for video in made.videos) == {"train": 13, "val": 6, "test": 6}
+    check = run("check", output, "--workers", 1, "-f", "json")
+    assert json.loads(check) == {
+        "manifest": str(output),
+        "videos": 25,
+        "differences": [],
+    }
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -131,6 +137,27 @@ def test_index_goes_on_where_it_was_stopped(clips: Path, tmp_path: Path, how: in
     assert "decoding 10 videos, 10 are known" in done.stderr
     assert {video.status for video in read_manifest(output).videos} == {"ok"}
     assert not log.exists()
+
+
+def test_check_shows_what_is_not_as_the_manifest_says(clips: Path, tmp_path: Path) -> None:
+    output = tmp_path / "manifest.csv"
+    run("index", "folders", "--root", clips, "-o", output, "--workers", 1)
+    (clips / "a" / "0.mp4").unlink()
+    (clips / "a" / "2.mp4").write_text("none")
+    output.write_text(re.sub(r"(b/1\.mp4,.*?),16,", r"\1,17,", output.read_text()))
+    done = process("check", output, "--workers", 1, "-f", "json")
+    assert (done.returncode, done.stderr) == (1, "")
+    differences = {each["path"]: each for each in json.loads(done.stdout)["differences"]}
+    assert set(differences) == {"clips/a/0.mp4", "clips/a/2.mp4", "clips/b/1.mp4"}
+    assert differences["clips/a/0.mp4"]["found"] == "missing"
+    assert differences["clips/a/2.mp4"]["found"].startswith("corrupt: ")
+    assert differences["clips/b/1.mp4"] == {
+        "path": "clips/b/1.mp4",
+        "what": "frames",
+        "listed": 17,
+        "found": 16,
+    }
+    assert "clips/a/0.mp4" in run("check", output, "--workers", 1)
 
 
 def test_the_datasets_are_listed_and_every_option_is_explained() -> None:
@@ -174,6 +201,7 @@ def test_evaluate_prints_metrics_as_json(manifest: Path, tmp_path: Path) -> None
             ["index", "csv", *PLACES, "--column", "class"],
             r"--column is class; allowed: NAME=HEADER",
         ),
+        (["check", "m.csv"], r"m\.csv: No such file"),
         (["evaluate", "nowhere", "--manifest", "m.csv"], r"m\.csv: No such file"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import math
 import shutil
 from pathlib import Path
@@ -72,6 +73,23 @@ def test_states_what_guessing_scores_by_the_classes_of_its_manifest(manifest: Pa
     assert scale_of(two_heads, "loss") == Scale(2 * math.log(classes), 0.0)
     one_head = trainer(manifest, network="p3d_resnet18")
     assert scale_of(one_head, "loss") == Scale(math.log(classes), 0.0)
+
+
+def test_videos_that_cannot_be_used_are_skipped_on_request_only(
+    manifest: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("schedplan"), "propagate", True)
+    header, first, *rest = manifest.read_text().splitlines()
+    lost = first.replace(",ok,", ",corrupt: no video stream,")
+    damaged = tmp_path / "manifest.csv"
+    damaged.write_text("\n".join([header, lost, *rest]))
+    with pytest.raises(UsageError, match="1 corrupt of 8 videos of the split 'train'"):
+        trainer(damaged, videos=manifest.parent, allow_missing="10%")
+    assert trainer(damaged, videos=manifest.parent, allow_missing=1)
+    assert caplog.messages == ["skipped in the split 'train': 1 corrupt"]
 
 
 def test_options_can_be_read_from_the_signature() -> None:
