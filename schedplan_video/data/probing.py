@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import signal
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+
+from schedplan.errors import SchedplanError
 
 from .decode import DecodeError, VideoInfo, probe
 
@@ -33,8 +36,13 @@ def probe_files(
     Args:
         files: videos, or folders of frames.
         workers: processes that probe; a file that crashes one, or takes too long, costs that file
-            alone. 0 probes in this process, without such protection.
-        time_limit: seconds that a process may take for a file.
+            alone. They are spawned, so a script must call this below `if __name__ == "__main__"`.
+            0 probes in this process, without such protection.
+        time_limit: seconds that a process may take for a file; more than `probe` allows itself,
+            for files that keep it from looking at the time.
+
+    Raises:
+        SchedplanError: no process can be started.
     """
     if workers == 0:
         yield from ((file, _probe(file)) for file in files)
@@ -43,19 +51,22 @@ def probe_files(
     crew: list[_Worker] = []
     try:
         for _, file in zip(range(workers), waiting, strict=False):
-            crew.append(_Worker())
-            crew[-1].give(file, time_limit)
+            crew.append(_Worker(file, time_limit))
         while crew:
-            for worker in _done(crew):
-                done = worker.file, worker.take()
+            for worker in _ready(crew):
+                file, found = worker.file, worker.take()
+                if found is None:  # it has only just started
+                    continue
                 crew.remove(worker)
-                file = next(waiting, None)
-                if file is None:
+                following = next(waiting, None)
+                if following is None:
                     worker.stop()
+                elif worker.process.is_alive():
+                    worker.give(following)
+                    crew.append(worker)
                 else:
-                    crew.append(worker if worker.process.is_alive() else _Worker())
-                    crew[-1].give(file, time_limit)
-                yield done
+                    crew.append(_Worker(following, time_limit))
+                yield file, found
     finally:
         for worker in crew:
             worker.stop()
@@ -64,29 +75,42 @@ def probe_files(
 class _Worker:
     """A process that probes one file at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path, time_limit: float) -> None:
+        self.time_limit = time_limit
+        self.started = False
         context = multiprocessing.get_context("spawn")  # forks of a process with threads may hang
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other,), daemon=True)
         with _interrupts_blocked():  # the process inherits that; an interrupt is for this one only
             self.process.start()
         other.close()  # so that the end of the process can be seen at this end
+        self.give(file)
 
-    def give(self, file: Path, time_limit: float) -> None:
+    def give(self, file: Path) -> None:
         self.file = file
-        self.time_limit = time_limit
-        self.deadline = time.monotonic() + time_limit
+        self.deadline = time.monotonic() + self.time_limit if self.started else math.inf
         with suppress(OSError):  # a process that has died is found out by `take`
             self.connection.send(file)
 
-    def take(self) -> Found:
-        """Return what was found, or that the process crashed or is late, which ends it."""
+    def take(self) -> Found | None:
+        """Return what was found, or that the process crashed or is late, which ends it.
+
+        None says that it has started.
+        """
         try:
             if self.connection.poll():
-                return self.connection.recv()
+                found = self.connection.recv()
+                if found is None:
+                    self.started, self.deadline = True, time.monotonic() + self.time_limit
+                return found
             reason = f"not done after {self.time_limit:g} seconds"
         except (EOFError, OSError):
             self.process.join()
+            if not self.started:
+                raise SchedplanError(
+                    "a process to decode videos could not be started",
+                    hint='a script must do its work below `if __name__ == "__main__"`',
+                ) from None
             reason = f"decoding it ended the process (exit code {self.process.exitcode})"
         self.stop()
         return DecodeError(self.file, None, reason)
@@ -97,15 +121,17 @@ class _Worker:
         self.connection.close()
 
 
-def _done(crew: Sequence[_Worker]) -> list[_Worker]:
+def _ready(crew: Sequence[_Worker]) -> list[_Worker]:
     """Wait for results, a process that ends, or a deadline; return whose they are."""
-    patience = min(worker.deadline for worker in crew) - time.monotonic()
-    ready = wait([worker.connection for worker in crew], max(patience, 0))
+    deadline = min(worker.deadline for worker in crew)
+    patience = None if deadline == math.inf else max(deadline - time.monotonic(), 0)
+    said = wait([worker.connection for worker in crew], patience)
     now = time.monotonic()
-    return [worker for worker in crew if worker.connection in ready or worker.deadline <= now]
+    return [worker for worker in crew if worker.connection in said or worker.deadline <= now]
 
 
 def _serve(connection: Connection) -> None:
+    connection.send(None)
     while True:
         try:
             file = connection.recv()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,12 +30,6 @@ def hanging(tmp_path: Path) -> Path:
     return file
 
 
-def end_the_first_process() -> None:
-    while not multiprocessing.active_children():
-        time.sleep(0.01)
-    multiprocessing.active_children()[0].kill()
-
-
 @pytest.mark.parametrize("workers", [0, 3])
 def test_every_file_is_probed_once(files, tmp_path, workers):
     files.append(tmp_path / "no video.mp4")
@@ -52,11 +46,12 @@ def test_no_files_need_no_process():
 
 
 def test_a_file_that_ends_its_process_is_named_and_the_next_one_is_probed(files, hanging):
-    thread = threading.Thread(target=end_the_first_process)
-    thread.start()
-    (first, lost), (second, info) = probe_files([hanging, files[0]], workers=1)
-    thread.join()
-    assert (first, second) == (hanging, files[0])
+    results = probe_files([files[0], hanging, files[1]], workers=1)
+    assert next(results)[0] == files[0]
+    (process,) = multiprocessing.active_children()
+    process.kill()
+    (first, lost), (second, info) = results
+    assert (first, second) == (hanging, files[1])
     assert isinstance(lost, DecodeError)
     assert lost.reason == "decoding it ended the process (exit code -9)"
     assert isinstance(info, VideoInfo)
@@ -74,3 +69,17 @@ def test_no_process_outlives_results_that_nobody_wants(files, hanging):
     next(results)
     results.close()
     assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_cannot_be_started_is_no_fault_of_the_files(files, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from schedplan_video.data.probing import probe_files\n"
+        f"list(probe_files([Path({str(files[0])!r})], workers=1))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert (
+        "SchedplanError: a process to decode videos could not be started; a script" in done.stderr
+    )
