@@ -67,7 +67,8 @@ def test_index_makes_a_manifest_of_class_folders(clips: Path, tmp_path: Path) ->
     groups.write_text("\n".join(["path,group", *recordings]))
     (clips / "a" / "0.mp4").write_text("none")
     (clips / "a" / "2.mp4").write_bytes(b"")
-    done = process("index", "folders", "--root", clips, "--groups", groups, "-o", output)
+    arguments = ("--root", clips, "--groups", groups, "-o", output, "--workers", 1)
+    done = process("index", "folders", *arguments)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()) == output
     made = read_manifest(output, allow_missing="50%")
@@ -106,6 +107,41 @@ def test_index_finds_the_videos_of_official_annotations(manifest: Path, tmp_path
         "videos": 25,
         "differences": [],
     }
+
+
+UCF101 = {
+    "classInd.txt": "1 a\n2 b\n",
+    "trainlist02.txt": "a/0.avi 1\na/2.avi 1\na/4.avi 1\nb/1.avi 2\nb/3.avi 2\nb/5.avi 2\n",
+    "testlist02.txt": "a/6.avi\nb/7.avi\n",
+}
+TABLE = {
+    "t.csv": "file;no,action,split\n"
+    + "".join(
+        f"{'ab'[n % 2]}/{n}.mp4,{'ab'[n % 2]},{'train' if n < 6 else 'test'}\n" for n in range(8)
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "files", "options"),
+    [
+        ("ucf101", UCF101, ["--fold", "2"]),
+        ("csv", TABLE, ["--column", "path=file;no", "--column", "class=action"]),
+    ],
+)
+def test_a_dataset_has_options_of_its_own(
+    clips: Path, tmp_path: Path, dataset: str, files: dict[str, str], options: list[str]
+) -> None:
+    (tmp_path / "lists").mkdir()
+    for name, text in files.items():
+        (tmp_path / "lists" / name).write_text(text)
+    output = tmp_path / "m.csv"
+    places = ("--root", clips, "--annotations", tmp_path / "lists", "-o", output)
+    run("index", dataset, *places, *options, "--validation", "34%", "--workers", 1)
+    made = read_manifest(output)
+    assert made.classes == ("a", "b")
+    assert Counter(video.split for video in made.videos) == {"train": 4, "val": 2, "test": 2}
+    assert [made.path(video).exists() for video in made.videos] == [True] * 8
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
