@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import av
 import pytest
 
 from schedplan.errors import UsageError
@@ -18,6 +19,7 @@ from schedplan_video.data.index import (
     read_folders,
     read_groups,
     read_kinetics,
+    read_ssv1,
     read_ucf101,
     split_rows,
 )
@@ -176,6 +178,36 @@ def test_videos_are_found_in_any_layout(tmp_path, videos, layout):
     assert manifest.classes == ("air drumming", "waving")
 
 
+def write_frames(video: Path, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    with av.open(str(video)) as container:
+        for number, frame in enumerate(container.decode(video=0), start=1):
+            frame.to_image().save(folder / f"{number:05}.jpg")
+
+
+@pytest.mark.parametrize("layout", ["7", "20bn-something-something-v1/7"])
+def test_folders_of_frames_are_videos(tmp_path, videos, layout):
+    for name, text in (("labels", "Holding something\n"), ("train", "7;Holding something\n")):
+        (tmp_path / f"v1-{name}.csv").write_text(text)
+    (tmp_path / "v1-validation.csv").write_text("8;Holding something\n")
+    write_frames(videos[0], tmp_path / "root" / layout)
+    (tmp_path / "root" / layout / "notes.txt").write_text("none")
+    log = ProbeLog(tmp_path / "m.csv")
+    manifest = index_videos(read_ssv1([tmp_path]), tmp_path / "root", log, validation=0)
+    first, second = manifest.videos
+    assert (first.path, first.frames, first.width, first.status) == (layout, 16, 32, "ok")
+    assert (second.path, second.status) == ("8", "missing")
+
+
+def test_folders_of_frames_are_found_in_folders_of_classes(tmp_path, videos):
+    write_frames(videos[0], tmp_path / "root" / "hug" / "one")
+    write_frames(videos[1], tmp_path / "root" / "hug" / "two")
+    copy(videos[0], tmp_path / "root" / "kick" / "three.mp4")
+    (tmp_path / "root" / "kick" / "cover 1.jpg").write_text("none")
+    rows = read_folders(tmp_path / "root").rows
+    assert [row.path for row in rows] == ["hug/one", "hug/two", "kick/three.mp4"]
+
+
 def test_two_files_of_one_name_are_refused(tmp_path, videos):
     (tmp_path / "k.csv").write_text(KINETICS)
     annotations = read_kinetics([tmp_path / "k.csv"])
@@ -197,6 +229,16 @@ def test_two_rows_of_one_file_are_refused(tmp_path, videos):
         index_videos(
             read_ucf101([tmp_path]), tmp_path / "root", ProbeLog(tmp_path / "m.csv"), validation=0
         )
+
+
+def test_a_file_of_another_row_is_not_taken_for_a_missing_one(tmp_path, videos):
+    (tmp_path / "classInd.txt").write_text("1 A\n2 B\n")
+    (tmp_path / "trainlist01.txt").write_text("A/v.avi 1\nB/v.avi 2\n")
+    (tmp_path / "testlist01.txt").write_text("A/w.avi\n")
+    copy(videos[0], tmp_path / "root" / "B" / "v.avi")
+    log = ProbeLog(tmp_path / "m.csv")
+    manifest = index_videos(read_ucf101([tmp_path]), tmp_path / "root", log, validation=0)
+    assert [video.status for video in manifest.videos] == ["missing", "ok", "missing"]
 
 
 def test_videos_of_a_table_are_where_it_says(tmp_path, videos):

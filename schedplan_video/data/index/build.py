@@ -52,6 +52,7 @@ def index_videos(
         >>> index_videos(read_folders(root), root, ProbeLog(Path("m.csv")))  # doctest: +SKIP
     """
     rows = split_rows(annotations.rows, validation, test, seed)
+    root = root.absolute()
     places = locate(annotations, root)
     with log:
         found = _probe([root / place for place in places.values()], log, workers, track)

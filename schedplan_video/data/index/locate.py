@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path, PurePosixPath
 
 from .annotations import AnnotationError, Annotations, Row
+
+_NUMBERED_IMAGE = re.compile(r"(?!\.).*\d.*\.(jpe?g|png)", re.IGNORECASE)
 
 
 def locate(annotations: Annotations, root: Path) -> dict[str, str]:
@@ -28,7 +31,7 @@ def locate(annotations: Annotations, root: Path) -> dict[str, str]:
     places = {row.path: row.path for row in rows if (root / row.path).exists()}
     lost = [row for row in rows if row.path not in places]
     if annotations.movable and lost:
-        found = _search(root, {_stem(row) for row in lost})
+        found = _search(root, {_stem(row) for row in lost}, set(places))
         places |= {row.path: _only(row, found[_stem(row)]) for row in lost if _stem(row) in found}
     if not places:
         raise AnnotationError(
@@ -38,16 +41,18 @@ def locate(annotations: Annotations, root: Path) -> dict[str, str]:
     return places
 
 
-def walk_videos(root: Path, folders: Collection[str] = ()) -> Iterator[Path]:
-    """Yield the files below `root` that may be videos, and the folders of the names `folders`.
+def walk_videos(root: Path) -> Iterator[Path]:
+    """Yield what may be a video below `root`: files, and folders that hold numbered images.
 
     Passed over are names that start with a dot, and names of another kind of file, such as `.txt`.
     """
     for folder, names, files in os.walk(root, followlinks=True):
-        found = [name for name in names if name in folders]
-        yield from (Path(folder, name) for name in found)
-        names[:] = [name for name in names if name not in folders and not name.startswith(".")]
-        yield from (Path(folder, name) for name in files if _may_be_video(name))
+        videos = [name for name in files if _may_be_video(name)]
+        if not videos and Path(folder) != root and any(map(_NUMBERED_IMAGE.fullmatch, files)):
+            yield Path(folder)
+            names.clear()
+        yield from (Path(folder, name) for name in videos)
+        names[:] = [name for name in names if not name.startswith(".")]
 
 
 def _may_be_video(name: str) -> bool:
@@ -61,12 +66,14 @@ def _stem(row: Row) -> str:
     return PurePosixPath(row.path).stem
 
 
-def _search(root: Path, stems: Collection[str]) -> dict[str, list[str]]:
+def _search(root: Path, stems: Set[str], taken: Set[str]) -> dict[str, list[str]]:
+    """Return by their stem the videos of these names, but for those that are a row's already."""
     found = defaultdict(list)
-    for path in walk_videos(root, stems):
+    for path in walk_videos(root):
         name = path.name if path.is_dir() else path.stem
-        if name in stems:
-            found[name].append(path.relative_to(root).as_posix())
+        place = path.relative_to(root).as_posix()
+        if name in stems and place not in taken:
+            found[name].append(place)
     return found
 
 
