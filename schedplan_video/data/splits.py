@@ -121,9 +121,10 @@ def _choose_pure(
         if len(counts) == 1:
             pure[next(iter(counts))].append(group)
     chosen: set[str] = set()
-    missed = 0  # what the classes before could not fill; those with most groups come last
+    # What the classes before could not fill, or have too much; those with most groups come last.
+    missed = sum(min(lacking[label], 0) for label in lacking)
     for label in sorted(lacking, key=lambda label: (len(pure[label]), label)):
-        missed += lacking[label]
+        missed += max(lacking[label], 0)
         sizes = [held[group][label] for group in pure[label]]
         picked = _pick(sizes, min(missed, staying[label] - 1))
         chosen.update(pure[label][index] for index in picked)

@@ -49,6 +49,15 @@ def test_no_group_is_parted_and_no_more_are_chosen_than_asked_for(rows, share, s
     chosen = hold_out(labels, groups, size, seed)
     assert len(set(zip(groups, chosen, strict=True))) == len(set(groups))
     assert sum(chosen) <= size
+    staying = {label for label, is_chosen in zip(labels, chosen, strict=True) if not is_chosen}
+    assert staying == set(labels)
+
+
+def test_groups_of_several_classes_that_hold_too_much_of_one_are_made_up_for():
+    labels = [0, 0, 0, 0, 1, 1, 1, 1]
+    groups = ["a", "a", "b", "c", "a", "b", "b", "d"]
+    for seed in range(20):
+        assert sum(hold_out(labels, groups, 3, seed)) <= 3
 
 
 @given(ROWS, st.randoms(use_true_random=False), SEEDS)
