@@ -11,21 +11,18 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from schedplan.errors import NotFiniteError, UsageError
+from schedplan_video.data.loader import Batch
 from schedplan_video.data.transforms import normalize
 
 MOMENTUM = 0.9
 WEIGHT_DECAY = 1e-4
 MAX_GRADIENT_NORM = 40.0
-
-Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
-"""uint8 clips (B, T, C, H, W), labels (B,) and sample numbers (B,)."""
 
 
 def find_device(name: str) -> torch.device:

@@ -101,7 +101,9 @@ def test_options_can_be_read_from_the_signature() -> None:
 
 def test_trains_and_evaluates(manifest: Path) -> None:
     new = begun(manifest)
-    assert new.train_epoch()["loss"] > 0
+    trained = new.train_epoch()
+    assert min(trained.values()) > 0
+    assert trained.keys() == {"loss", "data_seconds", "compute_seconds"}
     report = new.evaluate()
     assert tuple(report) == METRICS
     assert 0 <= report["top1"] <= report["top5"] <= 1
@@ -164,6 +166,12 @@ def test_freezing_lasts_for_one_transition(manifest: Path, tmp_path: Path) -> No
         means = [key for key in before if key.endswith("running_mean")]
         changed = [not torch.equal(before[key], after[key]) for key in means]
         assert changed == [True] + [not frozen] * (len(means) - 1)
+
+
+@pytest.mark.parametrize("augment", ["strong", "randaugment"])
+def test_training_clips_are_augmented_as_asked(manifest: Path, augment: str) -> None:
+    losses = [begun(manifest, augment=name).train_epoch()["loss"] for name in ("paper", augment)]
+    assert losses[0] != losses[1]
 
 
 def test_workers_change_no_clip(manifest: Path, tmp_path: Path) -> None:
@@ -230,6 +238,8 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
         ({"train_split": "training"}, r"'training'.*train, val, test"),
         ({"device": "gpu"}, r"device 'gpu'.*auto, cpu, cuda"),
         ({"workers": -1}, r"workers is -1.*0 or more"),
+        ({"time_limit": 0}, r"time_limit is 0.*above 0"),
+        ({"augment": "stong"}, r"'stong'.*did you mean 'strong'"),
         ({"defaults": {"batchsize": 3}}, r"'batchsize'.*did you mean 'batch_size'"),
         ({"toy": {"frames": 30}}, r"other settings"),
     ],
