@@ -1,8 +1,9 @@
 """What does the loader add to decoding? Run: python tests/benchmarks/loader.py [--augment NAME]
 
 Random 16-frame clips of 256x256 H.264 videos of 300 frames, made first in a temporary folder, to
-batches of 8 crops of 224x224. In turns, so that all meet the same machine: the same clips decoded
-one after the other in this process without any loader, and read through loaders with 0, 1 and 2
+batches of 8 crops of 224x224. The videos are quick to decode (a keyframe every 8 frames), which is
+the hard case for a loader. In turns, so that all meet the same machine: the same clips decoded one
+after the other in this process without any loader, and read through loaders with 0, 1 and 2
 workers. Told are, as medians over the rounds,
 
 - clips/s, and its ratio to decoding alone, which workers multiply while there are free cores;
