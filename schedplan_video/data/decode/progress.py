@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from threading import Thread
+from threading import TIMEOUT_MAX, Thread
 from typing import TypeVar
 
 import av
@@ -75,7 +75,7 @@ def guarded(path: str | Path, time_limit: float, work: Callable[[Progress], T]) 
     result: Future[T] = Future()
     Thread(target=_fulfil, args=(result, work, progress), daemon=True).start()
     try:
-        return result.result(time_limit)
+        return result.result(min(time_limit, TIMEOUT_MAX))
     except (TimeoutError, av.ExitError):  # the latter is what an interrupted read of FFmpeg raises
         reason = f"it takes longer than {time_limit:g} seconds"
         raise DecodeError(path, progress.frame, reason) from None

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
-from math import inf
 from pathlib import Path
 
 import av
@@ -86,8 +85,7 @@ def read(progress: Progress, clip: Clip, frames: int | None) -> None:
         frames: number of frames that the file is known to have. If it has as many packets, then
             none is hidden or dropped, and the n-th time is that of the n-th frame.
     """
-    timeline = _known_timeline(progress.path) if frames is not None else None
-    if timeline is None or len(timeline.times) != frames or not _by_time(progress, clip, timeline):
+    if frames is None or not _by_time(progress, clip, frames):
         _by_count(progress, clip)
 
 
@@ -103,13 +101,20 @@ def _by_count(progress: Progress, clip: Clip) -> None:
     raise DecodeError(progress.path, last, f"the video ends after {count} frames")
 
 
-def _by_time(progress: Progress, clip: Clip, timeline: Timeline) -> bool:
+def _by_time(progress: Progress, clip: Clip, frames: int) -> bool:
     """Put frames into a clip by seeking, and return whether that gave all of them."""
-    if clip.frames[-1] >= len(timeline.times):
-        return False
     missing = set(clip.frames.tolist())
+    known = _known_timelines(progress.path)
+    if None in known:
+        return False
     try:
         with _opened(progress, _NO_TRIAL) as (container, stream):
+            if not known:
+                known.append(_timeline(container, stream))
+            timeline = known[0]
+            if timeline is None or not len(timeline.times) == frames > clip.frames[-1]:
+                return False
+            container.seek(int(timeline.times[0]), stream=stream)
             _read_head(container, stream)
             for key_time, wanted in timeline.groups(clip.frames):
                 container.seek(key_time, stream=stream)
@@ -122,7 +127,7 @@ def _by_time(progress: Progress, clip: Clip, timeline: Timeline) -> bool:
 
 
 def _read_head(container: InputContainer, stream: VideoStream) -> None:
-    """Let the decoder see what only the first packet says, without decoding its picture.
+    """Let the decoder see what only the file's first packet says, without decoding its picture.
 
     x264 states its version there, by which FFmpeg knows what it does differently from others:
     without that, 4:4:4 streams of before 2017 decode to noise from any later keyframe.
@@ -133,21 +138,26 @@ def _read_head(container: InputContainer, stream: VideoStream) -> None:
         codec.decode(next(container.demux(stream)))
 
 
-def _known_timeline(path: Path) -> Timeline | None:
+def _known_timelines(path: Path) -> list[Timeline | None]:
     stat = path.stat()
-    return _timeline(path, stat.st_size, stat.st_mtime_ns)
+    return _memory(path, stat.st_size, stat.st_mtime_ns)
 
 
-@lru_cache(maxsize=1024)  # a few KB each; they help where a file is read again and again
-def _timeline(path: Path, size: int, modified: int) -> Timeline | None:
-    """Return the times of a file of this size and date, or None where they cannot be trusted."""
-    with _opened(Progress(path, inf), _NO_TRIAL) as (container, stream):
-        timed = container.format.name in _TIMED_CONTAINERS
-        if not timed or stream.codec_context.name not in _TIMED_CODECS:
-            return None
-        if len(container.streams.video) > 1:  # without trial, FFmpeg may choose another one
-            return None
-        return Timeline.of(container.demux(stream))
+@lru_cache(maxsize=1024)  # of a few KB each; for files that are read again and again
+def _memory(path: Path, size: int, modified: int) -> list[Timeline | None]:
+    """Return the list that keeps the timeline of a file of this size and date, once it is found."""
+    return []
+
+
+def _timeline(container: InputContainer, stream: VideoStream) -> Timeline | None:
+    """Return the times of a file, or None where they cannot be trusted."""
+    if container.format.name not in _TIMED_CONTAINERS:
+        return None
+    if stream.codec_context.name not in _TIMED_CODECS:
+        return None
+    if len(container.streams.video) > 1:  # without trial, FFmpeg may have chosen another one
+        return None
+    return Timeline.of(container.demux(stream))
 
 
 @contextmanager
@@ -190,10 +200,10 @@ def _at_times(
     progress: Progress,
 ) -> Iterator[VideoFrame]:
     """Yield the frames of the times in `wanted`, from here on, decoding as little as they need."""
-    codec = stream.codec_context
+    codec, first = stream.codec_context, min(wanted.values())
     waiting = set(wanted)
     for packet in container.demux(stream):
-        progress.at(min(wanted.values()))
+        progress.at(first)
         if codec.name in _SKIPPING_CODECS:
             codec.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
         yield from (frame for frame in codec.decode(packet) if frame.pts in wanted)
