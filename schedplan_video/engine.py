@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from schedplan.errors import NotFiniteError, UsageError
+from schedplan_video.data.loader import Batch
 from schedplan_video.data.transforms import normalize
 
 MOMENTUM = 0.9
 WEIGHT_DECAY = 1e-4
 MAX_GRADIENT_NORM = 40.0
-
-Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
-"""uint8 clips (B, T, C, H, W), labels (B,) and sample numbers (B,)."""
 
 
 def find_device(name: str) -> torch.device:
@@ -77,23 +75,35 @@ def train_epoch(
     *,
     accumulation: int = 1,
 ) -> dict[str, float]:
-    """Train `model` on everything in `loader` once; return the mean loss per sample.
+    """Train `model` on everything in `loader` once.
 
     Each optimiser step uses the mean gradient over all samples of `accumulation` micro-batches;
     the last step uses what is left, however many samples those are.
+
+    Returns:
+        loss: mean per sample.
+        data_seconds: time spent waiting for `loader`.
+        compute_seconds: the rest of the epoch.
 
     Raises:
         NotFiniteError: before the step that would have used the loss.
     """
     model.train()
+    since = time.perf_counter()
+    batches = _Timed(loader)
     total, samples = 0.0, 0
-    for group in _groups(loader, accumulation):
+    for group in _groups(batches, accumulation):
         optimizer.zero_grad()
         loss, count = _accumulate(model, group, device)
         _mean_gradients(model, count)
         optimizer.step()
         total, samples = total + loss, samples + count
-    return {"loss": total / samples}
+    elapsed = time.perf_counter() - since
+    return {
+        "loss": total / samples,
+        "data_seconds": batches.waited,
+        "compute_seconds": elapsed - batches.waited,
+    }
 
 
 def forward(
@@ -119,6 +129,22 @@ def check_finite(loss: float) -> None:
     """Raise `NotFiniteError` if `loss` is infinite or not a number."""
     if not math.isfinite(loss):
         raise NotFiniteError(f"the loss became {loss}")
+
+
+class _Timed:
+    """Batches, and the seconds that were spent waiting for them."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = batches
+        self.waited = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        since = time.perf_counter()
+        for batch in self._batches:
+            self.waited += time.perf_counter() - since
+            yield batch
+            since = time.perf_counter()
+        self.waited += time.perf_counter() - since
 
 
 def _groups(batches: Iterable[Batch], size: int) -> Iterator[Iterator[Batch]]:

@@ -6,7 +6,7 @@ The clip is as long as in training and lies in the middle of the video.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from schedplan.errors import UsageError
 from schedplan_video import snapshots
 from schedplan_video.config import StageSettings
-from schedplan_video.data import transforms
-from schedplan_video.data.dataset import ClipDataset, ClipLoader, loader
+from schedplan_video.data.dataset import ClipDataset
+from schedplan_video.data.loader import Batch, ClipLoader
 from schedplan_video.data.manifest import Manifest
-from schedplan_video.engine import Batch, check_finite, find_device, forward, summed_loss
+from schedplan_video.data.transforms import EvaluationTransform
+from schedplan_video.engine import check_finite, find_device, forward, summed_loss
 
 METRICS = ("top1", "top5", "mean_top135", "loss")
 """Keys of what `evaluate` returns."""
@@ -106,24 +107,19 @@ def _hits(prediction: Tensor, labels: Tensor) -> Tensor:
 
 
 def centre_clips(
-    manifest: Manifest,
-    split: str,
-    settings: StageSettings,
-    view: Callable[[Tensor], Tensor],
-    workers: int = 0,
-) -> ClipLoader:
+    manifest: Manifest, split: str, settings: StageSettings, transform: EvaluationTransform
+) -> ClipDataset:
     """Return the centre clip of every video of a split, in the manifest's order."""
-    dataset = ClipDataset(
+    return ClipDataset(
         manifest,
         split,
         sampling=settings.sampling,
         length=settings.clip_length,
         stride=settings.stride,
-        transform=view,
+        transform=transform,
         seed=0,
         train=False,
     )
-    return loader(dataset, settings.batch_size, workers=workers, shuffle=False, seed=0)
 
 
 def evaluate_snapshot(
@@ -143,6 +139,9 @@ def evaluate_snapshot(
         )
     model = meta.architecture.build()
     snapshots.load_model(folder, model, meta.architecture)
-    view = transforms.evaluation(meta.crop, meta.evaluation_side)
-    clips = centre_clips(manifest, split, meta.settings, view, workers)
-    return evaluate(model.to(target), clips, target)
+    transform = EvaluationTransform(meta.crop, meta.evaluation_side)
+    clips = centre_clips(manifest, split, meta.settings, transform)
+    pin_memory = target.type == "cuda"
+    loader = ClipLoader(clips, meta.settings.batch_size, workers=workers, pin_memory=pin_memory)
+    with loader.epoch() as batches:
+        return evaluate(model.to(target), batches, target)

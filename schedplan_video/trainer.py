@@ -16,10 +16,11 @@ from schedplan.errors import UsageError
 from schedplan.trainer import derive_seed
 from schedplan_video import engine, snapshots
 from schedplan_video.config import check_defaults, stage_settings
-from schedplan_video.data import transforms
-from schedplan_video.data.dataset import ClipDataset, ClipLoader, loader
-from schedplan_video.data.manifest import Manifest, read_manifest
+from schedplan_video.data.dataset import ClipDataset
+from schedplan_video.data.loader import TIME_LIMIT, ClipLoader
+from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
 from schedplan_video.data.toy import make_toy
+from schedplan_video.data.transforms import EvaluationTransform, TrainingTransform
 from schedplan_video.evaluate import METRICS, centre_clips, evaluate, scales
 from schedplan_video.models.freezing import freeze_batchnorm
 from schedplan_video.models.registry import check_name
@@ -40,15 +41,21 @@ class VideoTrainer:
     Args:
         manifest: CSV file that lists the videos.
         videos: the folder that the manifest's paths are relative to; by default the manifest's.
+        allow_missing: how many videos of a split may be missing, corrupt or too short, as a number
+            or a share such as "1%"; they are skipped, not replaced.
         network: one of `models.registry.names()`.
         width: scales the network's channels.
         dropout: before the classifiers, in [0, 1).
         crop: side of the square view that the network sees, in pixels.
         short_side: in training the shorter side is scaled to a length drawn from this range.
         evaluation_side: in evaluation it is scaled to this length.
-        flip: mirror every second training clip.
+        flip: mirror every second training clip; not where direction has a meaning.
+        augment: how training clips are changed: `paper` draws scale, crop and mirror image;
+            `strong` and `randaugment` are the released code's and change colours too, see
+            `data.transforms.TrainingTransform`.
         train_split, validation_split: which of the manifest's splits to use.
         workers: processes that decode videos; 0 decodes in the training process.
+        time_limit: seconds that they may keep a batch waiting.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         defaults: stage settings for all states, e.g. `{"batch_size": 8}`; a state's own win.
         toy: arguments of `data.toy.make_toy`, e.g. `{"seed": 0}`; if given, the manifest's folder
@@ -70,6 +77,7 @@ class VideoTrainer:
 
     manifest: Path
     videos: Path | None = None
+    allow_missing: int | str = 0
     network: str = "dg_p3d_resnet50"
     width: float = 1.0
     dropout: float = 0.5
@@ -77,9 +85,11 @@ class VideoTrainer:
     short_side: tuple[int, int] = (256, 340)
     evaluation_side: int = 256
     flip: bool = True
+    augment: str = "paper"
     train_split: str = "train"
     validation_split: str = "val"
     workers: int = 4
+    time_limit: float = TIME_LIMIT
     device: str = "auto"
     defaults: Mapping[str, Any] | None = None
     toy: Mapping[str, Any] | None = None
@@ -91,12 +101,19 @@ class VideoTrainer:
         check_defaults(self.defaults or {})
         if self.workers < 0:
             raise UsageError(f"workers is {self.workers}", allowed="0 or more", path=("workers",))
+        if not self.time_limit > 0:
+            raise UsageError(
+                f"time_limit is {self.time_limit}", allowed="above 0", path=("time_limit",)
+            )
         self._device = engine.find_device(self.device)
-        self._training_view = transforms.training(self.crop, tuple(self.short_side), self.flip)
-        self._evaluation_view = transforms.evaluation(self.crop, self.evaluation_side)
+        self._training_transform = TrainingTransform(
+            self.crop, tuple(self.short_side), self.flip, self.augment
+        )
+        self._evaluation_transform = EvaluationTransform(self.crop, self.evaluation_side)
         self._manifest = self._read_manifest()
         for split in (self.train_split, self.validation_split):
             self._manifest.split(split)
+            log_skipped(self._manifest, split)
         self._architecture = Architecture(self.network, self.width, len(self._manifest.classes))
 
     @cached_property
@@ -132,18 +149,20 @@ class VideoTrainer:
         self._model = model.to(self._device)
         self._optimizer = engine.sgd(model, settings.scaled_rate)
         self._settings, self._seed, self._epoch = settings, seed, 0
-        self._training = self._training_clips()
-        self._validation = centre_clips(
-            self._manifest, self.validation_split, settings, self._evaluation_view, self.workers
+        self._training = self._loader(self._training_clips())
+        self._validation = self._loader(
+            centre_clips(
+                self._manifest, self.validation_split, settings, self._evaluation_transform
+            )
         )
 
     def train_epoch(self) -> dict[str, float]:
-        """Train on every video of the training split once; return the mean `loss`."""
-        self._training.set_epoch(self._epoch)
-        with _seeded(derive_seed(self._seed, "dropout", self._epoch)):
+        """Train on every video of the training split once; return `loss` and seconds by use."""
+        seed = derive_seed(self._seed, "dropout", self._epoch)
+        with _seeded(seed), self._training.epoch(self._epoch) as batches:
             metrics = engine.train_epoch(
                 self._model,
-                self._training,
+                batches,
                 self._optimizer,
                 self._device,
                 accumulation=self._settings.accumulation,
@@ -153,7 +172,8 @@ class VideoTrainer:
 
     def evaluate(self) -> dict[str, float]:
         """Return `metrics` on the centre clips of the validation split."""
-        return evaluate(self._model, self._validation, self._device)
+        with self._validation.epoch() as batches:
+            return evaluate(self._model, batches, self._device)
 
     def save(self, folder: Path) -> None:
         """Write a snapshot; see `schedplan_video.snapshots`."""
@@ -179,26 +199,28 @@ class VideoTrainer:
             if not file.exists():
                 log.info("making toy videos in %s", file.parent.absolute())
             make_toy(file.parent, **self.toy)
-        return read_manifest(file, self.videos)
+        return read_manifest(file, self.videos, self.allow_missing)
 
-    def _training_clips(self) -> ClipLoader:
-        """Return random clips of the training videos, in an order of its own for every epoch."""
-        dataset = ClipDataset(
+    def _training_clips(self) -> ClipDataset:
+        """Return random clips of the training videos."""
+        return ClipDataset(
             self._manifest,
             self.train_split,
             sampling=self._settings.sampling,
             length=self._settings.clip_length,
             stride=self._settings.stride,
-            transform=self._training_view,
+            transform=self._training_transform,
             seed=self._seed,
             train=True,
         )
-        return loader(
-            dataset,
+
+    def _loader(self, clips: ClipDataset) -> ClipLoader:
+        return ClipLoader(
+            clips,
             self._settings.batch_size,
             workers=self.workers,
-            shuffle=True,
-            seed=self._seed,
+            time_limit=self.time_limit,
+            pin_memory=self._device.type == "cuda",
         )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from schedplan import FAST, NONE, AtMost, Beam, Budget, CurveFit, Pareto, Patience, SearchOptions
 from schedplan.config import load_config, load_run
+from schedplan.config.options import bind
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
 
@@ -253,6 +254,16 @@ def test_bad_overrides_are_located(tmp_path, overrides, phrases):
         assert load_config(write(tmp_path, GOOD), overrides=overrides).problem
     for phrase in phrases:
         assert phrase in str(caught.value)
+
+
+def test_an_option_of_several_kinds_takes_each_as_it_is():
+    def make(size: int | str) -> int | str:
+        return size
+
+    assert [bind(make, {"size": size}, ())() for size in (20, "1%", "20")] == [20, "1%", "20"]
+    for size in (0.5, True, [1]):
+        with pytest.raises(UsageError, match=r"size is .*; allowed: int or str"):
+            bind(make, {"size": size}, ())
 
 
 @pytest.mark.parametrize("content", [b"", b"just text", b"- a list", b"\xff\xfe", b"a: 2026-99-99"])

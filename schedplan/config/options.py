@@ -8,7 +8,7 @@ from functools import partial
 from types import UnionType
 from typing import Annotated, Any, get_args
 
-from pydantic import ConfigDict, Strict, ValidationError, create_model
+from pydantic import AfterValidator, ConfigDict, Strict, ValidationError, create_model
 
 from schedplan.config.yaml_file import KeyPath, unknown_key
 from schedplan.errors import ConfigError, SchedplanError
@@ -116,6 +116,15 @@ def _annotation(parameter: inspect.Parameter) -> Any:
     if annotation is parameter.empty or isinstance(annotation, str):
         return Any
     alternatives = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    if set(alternatives) <= {*_SCALARS, type(None)}:
-        return Annotated[annotation, Strict()]
-    return annotation
+    kinds = set(alternatives) - {type(None)}
+    if not kinds <= set(_SCALARS):
+        return annotation
+    if len(kinds) > 1:  # pydantic would name each kind's own complaint
+        return Annotated[Any, AfterValidator(partial(_one_of, alternatives))]
+    return Annotated[annotation, Strict()]
+
+
+def _one_of(kinds: tuple[type, ...], value: object) -> object:
+    if type(value) not in kinds:
+        raise ValueError(" or ".join(kind.__name__ for kind in kinds))
+    return value

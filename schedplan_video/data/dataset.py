@@ -1,42 +1,39 @@
-"""Clips for training and evaluation, in an order and with a randomness that can be repeated.
+"""Clips of videos, with a randomness that can be repeated.
 
-A clip is a function of (seed, epoch, row) and an epoch's order one of (seed, epoch), whatever the
-number of worker processes: the sampler hands the epoch to the dataset along with every row, so that
-workers need no state of their own.
+A clip is a function of (seed, epoch, row) alone: whoever asks for it says which epoch it is for, so
+that worker processes need no state of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
-from torchvision import tv_tensors
+from torch.utils.data import Dataset
 
-from .decode import DecodeError, probe, read_frames
-from .manifest import Manifest
+from .decode import probe, read_frames
+from .manifest import Manifest, Video
 from .sampling import clip_sampler
+from .transforms import Transform
 
-Clip = tuple[torch.Tensor, int, int]
-"""uint8 frames of shape (T, 3, H, W), label, row."""
+Item = tuple[torch.Tensor, int, int]
+"""Clips of one video as uint8 of shape (clips, T, C, H, W), its label and its row."""
 
 
-class ClipDataset(Dataset[Clip]):
-    """One clip of every video of a split.
+class ClipDataset(Dataset[Item]):
+    """The videos of a split, as clips.
 
     Args:
-        manifest: the videos. Where it does not say how many frames a video has, the whole video is
-            decoded to count them.
+        manifest: the videos. Where it does not say how many frames a video has, or their size, the
+            whole video is decoded each time to find out.
         split: `train`, `val` or `test`.
         sampling: `consecutive` or `uniform`.
         length: frames of a clip.
         stride: temporal stride of consecutive clips.
-        transform: from uint8 `tv_tensors.Video` (T, 3, H, W) to the network's view; may draw from
-            torch's global generator.
+        clips: clips of a video. If it is evaluated, one is the centre, and several are evenly
+            spaced and reach both ends.
+        transform: how they are seen; if it cuts several crops, each counts as a clip.
         seed: of all draws.
-        train: random clips if true, else the centre clip.
+        train: whether clips are drawn at random.
 
     Raises:
         ManifestError: the split has no video.
@@ -45,9 +42,9 @@ class ClipDataset(Dataset[Clip]):
     Example:
         >>> dataset = ClipDataset(  # doctest: +SKIP
         ...     read_manifest("toy/manifest.csv"), "val", sampling="uniform", length=16,
-        ...     transform=evaluation(crop=48, short_side=56), seed=0, train=False,
+        ...     transform=EvaluationTransform(crop=48, short_side=56), seed=0, train=False,
         ... )
-        >>> clip, label, row = dataset[0]  # doctest: +SKIP
+        >>> clips, label, row = dataset[0]  # doctest: +SKIP
     """
 
     def __init__(
@@ -58,140 +55,49 @@ class ClipDataset(Dataset[Clip]):
         sampling: str,
         length: int,
         stride: int = 1,
-        transform: Callable[[torch.Tensor], torch.Tensor],
+        clips: int = 1,
+        transform: Transform,
         seed: int,
         train: bool,
     ) -> None:
         self.manifest = manifest
         self.videos = manifest.split(split)
-        self.sampler = clip_sampler(sampling, length, stride)
+        self.sampler = clip_sampler(sampling, length, stride, clips)
         self.transform = transform
         self.seed = seed
         self.train = train
 
     def __len__(self) -> int:
+        """Return the number of videos."""
         return len(self.videos)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Clip:
-        """Return the clip of a row in epoch 0, or of an (epoch, row).
+    def __getitem__(self, key: int | tuple[int, int]) -> Item:
+        """Return the clips of a row in epoch 0, or of an (epoch, row).
 
         Raises:
             DecodeError: the video cannot be decoded.
         """
         epoch, row = key if isinstance(key, tuple) else (0, key)
-        video = self.videos[row]
-        path = self.manifest.path(video)
         rng = np.random.default_rng((self.seed, epoch, row))
-        indices = self.sampler(video.frames or probe(path).frames, rng=rng if self.train else None)
-        clip = tv_tensors.Video(read_frames(path, indices, frames=video.frames))
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(int(rng.integers(2**63)))
-            view = self.transform(clip).as_subclass(torch.Tensor)
-        return view.contiguous(), video.label, row
+        video = self.videos[row]
+        frames, height, width = self._size(video)
+        indices = self.sampler(frames, rng=rng if self.train else None)
+        pictures = read_frames(
+            self.path(row),
+            indices.ravel(),
+            frames=frames,
+            view=self.transform.view(height, width, rng),
+        )
+        clips = [self.transform(clip, rng) for clip in pictures.unflatten(0, indices.shape)]
+        return torch.cat(clips) if len(clips) > 1 else clips[0], video.label, row
 
+    def path(self, row: int) -> str:
+        """Return where the video of a row lies."""
+        return str(self.manifest.path(self.videos[row]))
 
-class EpochSampler(Sampler[tuple[int, int]]):
-    """All rows of a dataset once, each with the epoch: `(epoch, row)`.
-
-    Args:
-        rows: number of rows.
-        shuffle: whether each epoch has an order of its own; else the rows come in order.
-        seed: of the shuffling.
-
-    Example:
-        >>> list(EpochSampler(3, shuffle=False, seed=0))
-        [(0, 0), (0, 1), (0, 2)]
-    """
-
-    def __init__(self, rows: int, *, shuffle: bool, seed: int) -> None:
-        self.rows = rows
-        self.shuffle = shuffle
-        self.seed = seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.rows
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        rng = np.random.default_rng((self.seed, self.epoch))
-        rows = rng.permutation(self.rows) if self.shuffle else np.arange(self.rows)
-        return iter([(self.epoch, row) for row in rows.tolist()])
-
-
-class ClipLoader:
-    """Batches of clips; see `loader`."""
-
-    def __init__(self, batches: DataLoader, sampler: EpochSampler) -> None:
-        self._batches = batches
-        self._sampler = sampler
-
-    def __len__(self) -> int:
-        """Return the number of batches of an epoch."""
-        return len(self._batches)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, from 0, of the next iteration."""
-        self._sampler.epoch = epoch
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield clips (B, T, 3, H, W) uint8, labels (B,) and rows (B,) of one epoch.
-
-        Raises:
-            DecodeError: a video cannot be decoded.
-        """
-        for batch in self._batches:
-            if isinstance(batch, DecodeError):
-                raise batch
-            yield tuple(batch)
-
-
-def loader(
-    dataset: ClipDataset, batch_size: int, *, workers: int = 0, shuffle: bool, seed: int
-) -> ClipLoader:
-    """Return the batches of a dataset, every row once an epoch; the last batch may be smaller.
-
-    Args:
-        dataset: the clips.
-        batch_size: clips of a batch.
-        workers: processes that decode; they live as long as the loader. 0 decodes in this one.
-        shuffle: for training; the order is then a function of (seed, epoch).
-        seed: of the shuffling.
-
-    Example:
-        >>> train = loader(dataset, 8, workers=2, shuffle=True, seed=0)  # doctest: +SKIP
-        >>> train.set_epoch(3)  # doctest: +SKIP
-        >>> for clips, labels, rows in train: ...  # doctest: +SKIP
-    """
-    sampler = EpochSampler(len(dataset), shuffle=shuffle, seed=seed)
-    batches = DataLoader(
-        _Carrying(dataset),
-        batch_size=batch_size,
-        sampler=sampler,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-        collate_fn=_collate,
-    )
-    return ClipLoader(batches, sampler)
-
-
-class _Carrying(Dataset[Any]):
-    """A dataset whose decode errors are items.
-
-    What a worker process raises, torch turns into a RuntimeError with a traceback for a message;
-    what it returns arrives as it is.
-    """
-
-    def __init__(self, dataset: ClipDataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, key: tuple[int, int]) -> Clip | DecodeError:
-        try:
-            return self.dataset[key]
-        except DecodeError as error:
-            return error
-
-
-def _collate(items: list[Clip | DecodeError]) -> Any:
-    errors = (item for item in items if isinstance(item, DecodeError))
-    return next(errors, None) or default_collate(items)
+    def _size(self, video: Video) -> tuple[int, int, int]:
+        """Return the number of frames, their height and their width."""
+        if video.frames and video.height and video.width:
+            return video.frames, video.height, video.width
+        found = probe(self.manifest.path(video))
+        return found.frames, found.height, found.width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -109,6 +110,25 @@ def test_loss_sums_heads_and_averages_samples() -> None:
     expected = sum(functional.cross_entropy(head, labels) for head in heads).item()
     report = train_epoch(model, batches(6, 6), sgd(model, 1e-9), CPU)
     assert report["loss"] == pytest.approx(expected)
+
+
+def test_waiting_for_data_and_computing_are_told_apart() -> None:
+    def slow(seconds: float) -> Iterable:
+        for batch in batches(6, 2):
+            time.sleep(seconds)
+            yield batch
+
+    class Slow(TwoHeads):
+        def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
+            time.sleep(0.02)
+            return super().forward(clips)
+
+    model, since = Slow(), time.perf_counter()
+    report = train_epoch(model, slow(0.04), sgd(model, 0.001), CPU, accumulation=2)
+    elapsed = time.perf_counter() - since
+    assert report["data_seconds"] >= 0.12
+    assert report["compute_seconds"] >= 0.06
+    assert report["data_seconds"] + report["compute_seconds"] <= elapsed
 
 
 def test_non_finite_loss_stops_before_the_weights_are_touched() -> None:

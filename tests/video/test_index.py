@@ -1,3 +1,5 @@
+"""Indexing: finding files, probing them, splits, and what is said of videos that cannot be used."""
+
 from __future__ import annotations
 
 import os
@@ -5,113 +7,366 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import av
 import pytest
 
-from schedplan_video.data.index import index_folders, read_groups
-from schedplan_video.data.manifest import ManifestError, read_manifest, write_manifest
+from schedplan.errors import UsageError
+from schedplan_video.data.index import (
+    ProbeLog,
+    Row,
+    index_videos,
+    read_csv,
+    read_folders,
+    read_groups,
+    read_kinetics,
+    read_ssv1,
+    read_ucf101,
+    split_rows,
+)
+from schedplan_video.data.manifest import Manifest, read_manifest, write_manifest
 from schedplan_video.data.toy import make_toy
 
 DATA = os.environ.get("SCHEDPLAN_TEST_DATA")
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> Path:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Make 24 videos of 16 frames."""
+    toy = make_toy(
+        tmp_path_factory.mktemp("index") / "toy", per_class=(3, 0, 0), frames=16, size=32
+    )
+    return [toy.parent / video.path for video in read_manifest(toy).videos]
+
+
+@pytest.fixture
+def clips(tmp_path: Path, videos: list[Path]) -> Path:
     """Make two classes of ten videos each, recorded in five sessions."""
-    base = tmp_path_factory.mktemp("index")
-    toy = read_manifest(make_toy(base / "toy", per_class=(3, 0, 0), frames=16, size=32))
-    root = base / "clips"
     groups = ["path,group"]
-    for label, name in enumerate(("wave", "bow")):
-        for number, video in enumerate(toy.videos[10 * label : 10 * label + 10]):
-            target = root / name / f"{number}.mp4"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(toy.path(video), target)
-            groups.append(f"clips/{name}/{number}.mp4,session {number // 2}")
-    (root / "wave" / ".hidden").write_text("")
-    (base / "groups.csv").write_text("\n".join([*groups, "clips/other.mp4,"]))
-    return root
+    for number, video in enumerate(videos[:20]):
+        name = f"{('wave', 'bow')[number % 2]}/{number}.mp4"
+        copy(video, tmp_path / "clips" / name)
+        groups.append(f"clips/{name},session {number // 4}")
+    (tmp_path / "groups.csv").write_text("\n".join([*groups, "clips/other.mp4,"]))
+    return tmp_path / "clips"
 
 
-def test_classes_are_the_folders_in_order(folders):
-    manifest = index_folders(folders)
+def copy(video: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(video, target)
+
+
+def index_folders(root: Path, groups: Path | None = None, **options: object) -> Manifest:
+    log = ProbeLog(root.with_name("manifest.csv"))
+    return index_videos(read_folders(root, groups), root, log, **options)
+
+
+def test_classes_are_the_folders_in_order(clips):
+    manifest = index_folders(clips)
     assert manifest.classes == ("bow", "wave")
-    assert [video.path for video in manifest.videos][9:11] == ["bow/9.mp4", "wave/0.mp4"]
+    assert [video.path for video in manifest.videos[9:11]] == ["bow/9.mp4", "wave/0.mp4"]
     first = manifest.videos[0]
     assert (first.frames, first.fps, first.width, first.height) == (16, 25, 32, 32)
-    assert first.group is None
+    assert (first.group, first.status) == (None, "ok")
     counts = Counter((video.label, video.split) for video in manifest.videos)
     assert [counts[0, split] for split in ("train", "val", "test")] == [6, 2, 2]
     assert [counts[1, split] for split in ("train", "val", "test")] == [6, 2, 2]
 
 
-def test_the_split_depends_on_the_seed_alone(folders):
-    assert index_folders(folders, seed=1) == index_folders(str(folders), seed=1)
-    assert index_folders(folders, seed=1) != index_folders(folders, seed=2)
+def test_the_split_depends_on_the_seed_alone(clips):
+    assert index_folders(clips, seed=1) == index_folders(clips, seed=1)
+    assert index_folders(clips, seed=1) != index_folders(clips, seed=2)
 
 
-def test_no_group_falls_on_both_sides(folders):
-    manifest = index_folders(folders, read_groups(folders.parent / "groups.csv"))
+def test_no_group_falls_on_both_sides(clips):
+    manifest = index_folders(clips, clips.parent / "groups.csv")
     sides = {(video.group, video.split) for video in manifest.videos}
     assert Counter(split for _, split in sides) == {"train": 3, "val": 1, "test": 1}
-    by_name = {video.path: video.group for video in manifest.videos}
-    assert index_folders(folders, by_name) == manifest
 
 
-def test_an_index_round_trips_through_its_file(folders, tmp_path):
-    shutil.copytree(folders, tmp_path / "clips")
-    manifest = index_folders(tmp_path / "clips")
-    write_manifest(manifest, tmp_path / "clips" / "manifest.csv")
-    assert read_manifest(tmp_path / "clips" / "manifest.csv") == manifest
-    assert index_folders(tmp_path / "clips") == manifest
+def test_an_index_round_trips_through_its_file(clips):
+    manifest = index_folders(clips)
+    write_manifest(manifest, clips / "manifest.csv")
+    assert read_manifest(clips / "manifest.csv") == manifest
+    assert index_folders(clips) == manifest
 
 
-def test_all_broken_files_are_named_at_once(folders, tmp_path):
-    shutil.copytree(folders, tmp_path / "clips")
-    (tmp_path / "clips" / "bow" / "empty.mp4").write_bytes(b"")
-    (tmp_path / "clips" / "wave" / "notes.mp4").write_text("none")
-    with pytest.raises(ManifestError) as caught:
-        index_folders(tmp_path / "clips")
-    message = str(caught.value)
-    assert message.startswith("cannot decode all files (2)")
-    assert "empty.mp4: " in message
-    assert "notes.mp4: " in message
+def test_files_that_are_named_as_no_videos_are_passed_over(clips):
+    manifest = index_folders(clips)
+    (clips / "wave" / "notes.txt").write_text("none")
+    (clips / "wave" / ".hidden").write_text("none")
+    copy(clips / "wave" / "0.mp4", clips / "wave" / ".trash" / "0.mp4")
+    copy(clips / "wave" / "0.mp4", clips / ".cache" / "0.mp4")
+    assert index_folders(clips).videos == manifest.videos
 
 
-def test_folders_that_cannot_be_indexed_are_refused(folders, tmp_path):
-    with pytest.raises(ManifestError, match="no such folder"):
-        index_folders(tmp_path / "nowhere")
-    with pytest.raises(ManifestError, match="no folder of videos"):
-        index_folders(tmp_path)
-    (tmp_path / "hug").mkdir()
-    with pytest.raises(ManifestError, match="hug: the class has no video"):
-        index_folders(tmp_path)
-    with pytest.raises(ManifestError, match="without a group"):
-        index_folders(folders, {"bow/0.mp4": "a"})
+def test_what_cannot_be_used_says_why(clips):
+    (clips / "bow" / "1.mp4").write_bytes(b"")
+    (clips / "bow" / "3.mp4").write_text("none")
+    manifest = index_folders(clips, min_frames=17, workers=1)
+    status = {video.path: video.status for video in manifest.videos}
+    assert status["bow/1.mp4"].startswith("corrupt: ")
+    assert status["bow/3.mp4"].startswith("corrupt: ")
+    assert status["bow/5.mp4"] == "short: below 17 frames"
+    write_manifest(manifest, clips / "manifest.csv")
+    assert read_manifest(clips / "manifest.csv") == manifest
+
+
+def test_what_cannot_be_used_does_not_change_the_splits(clips):
+    before = {video.path: video.split for video in index_folders(clips).videos}
+    (clips / "bow" / "1.mp4").write_bytes(b"")
+    assert {video.path: video.split for video in index_folders(clips).videos} == before
+
+
+def test_folders_that_cannot_be_indexed_are_refused(clips, tmp_path):
+    with pytest.raises(UsageError, match="nowhere: there is no such folder"):
+        read_folders(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="no folder of videos"):
+        read_folders(clips / "bow")
+    (clips / "hug").mkdir()
+    with pytest.raises(UsageError, match="hug: the class has no video"):
+        read_folders(clips)
+    (tmp_path / "one.csv").write_text("path,group\nclips/bow/1.mp4,a\n")
+    (clips / "hug").rmdir()
+    with pytest.raises(UsageError, match=r"without a group: bow/11\.mp4, .* and 14 more"):
+        read_folders(clips, tmp_path / "one.csv")
 
 
 def test_groups_need_their_columns(tmp_path):
     (tmp_path / "groups.tsv").write_text("path\tsession\na.mp4\t1\n")
-    with pytest.raises(ManifestError, match="'group'"):
+    with pytest.raises(UsageError, match=r"groups\.tsv:1: the column 'group' is missing"):
         read_groups(tmp_path / "groups.tsv")
-    with pytest.raises(ManifestError, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         read_groups(tmp_path / "nowhere.tsv")
     (tmp_path / "groups.tsv").write_text("group\tpath\n1\ta b.mp4\n\tc.mp4\n")
-    assert read_groups(tmp_path / "groups.tsv") == {tmp_path / "a b.mp4": "1"}
+    assert read_groups(tmp_path / "groups.tsv") == {(tmp_path / "a b.mp4").resolve(): "1"}
+
+
+KINETICS = """label,youtube_id,time_start,time_end,split
+air drumming,-3B32lodo2M,0,10,train
+air drumming,_dbcJuKJQNs,5,15,train
+waving,zzzzzzzzzzz,0,10,validate
+"""
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "{stem}.mp4",
+        "{stem}.mkv",
+        "{label}/{stem}.mp4",
+        "{split}/{label}/{stem}.webm",
+        "{split}/{label}/{stem}.mp4",
+    ],
+)
+def test_videos_are_found_in_any_layout(tmp_path, videos, layout):
+    (tmp_path / "k.csv").write_text(KINETICS)
+    places = [
+        layout.format(stem="-3B32lodo2M_000000_000010", label="air drumming", split="train"),
+        layout.format(stem="zzzzzzzzzzz_000000_000010", label="waving", split="val"),
+    ]
+    for place in places:
+        copy(videos[0], tmp_path / "root" / place)
+    (tmp_path / "root" / "_dbcJuKJQNs_000005_000015.txt").write_text("unavailable")
+    annotations = read_kinetics([tmp_path / "k.csv"])
+    log = ProbeLog(tmp_path / "m.csv")
+    manifest = index_videos(annotations, tmp_path / "root", log, validation="0")
+    assert [(video.path, video.status) for video in manifest.videos] == [
+        (places[0], "ok"),
+        ("_dbcJuKJQNs_000005_000015.mp4", "missing"),
+        (places[1], "ok"),
+    ]
+    assert manifest.classes == ("air drumming", "waving")
+
+
+def write_frames(video: Path, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    with av.open(str(video)) as container:
+        for number, frame in enumerate(container.decode(video=0), start=1):
+            frame.to_image().save(folder / f"{number:05}.jpg")
+
+
+@pytest.mark.parametrize("layout", ["7", "20bn-something-something-v1/7"])
+def test_folders_of_frames_are_videos(tmp_path, videos, layout):
+    for name, text in (("labels", "Holding something\n"), ("train", "7;Holding something\n")):
+        (tmp_path / f"v1-{name}.csv").write_text(text)
+    (tmp_path / "v1-validation.csv").write_text("8;Holding something\n")
+    write_frames(videos[0], tmp_path / "root" / layout)
+    (tmp_path / "root" / layout / "notes.txt").write_text("none")
+    log = ProbeLog(tmp_path / "m.csv")
+    manifest = index_videos(read_ssv1([tmp_path]), tmp_path / "root", log, validation=0)
+    first, second = manifest.videos
+    assert (first.path, first.frames, first.width, first.status) == (layout, 16, 32, "ok")
+    assert (second.path, second.status) == ("8", "missing")
+
+
+def test_folders_of_frames_are_found_in_folders_of_classes(tmp_path, videos):
+    write_frames(videos[0], tmp_path / "root" / "hug" / "one")
+    write_frames(videos[1], tmp_path / "root" / "hug" / "two")
+    copy(videos[0], tmp_path / "root" / "kick" / "three.mp4")
+    (tmp_path / "root" / "kick" / "cover 1.jpg").write_text("none")
+    rows = read_folders(tmp_path / "root").rows
+    assert [row.path for row in rows] == ["hug/one", "hug/two", "kick/three.mp4"]
+
+
+def test_two_files_of_one_name_are_refused(tmp_path, videos):
+    (tmp_path / "k.csv").write_text(KINETICS)
+    annotations = read_kinetics([tmp_path / "k.csv"])
+    root, log = tmp_path / "root", ProbeLog(tmp_path / "m.csv")
+    for folder in "ab":
+        copy(videos[0], root / folder / "-3B32lodo2M_000000_000010.mp4")
+    with pytest.raises(UsageError, match=r"k\.csv:2: .*a/-3B32lodo2M_.*, b/-3B32lodo2M_"):
+        index_videos(annotations, root, log, validation=0)
+    copy(videos[0], root / "-3B32lodo2M_000000_000010.mp4")  # where it is expected
+    assert index_videos(annotations, root, log, validation=0).videos[0].status == "ok"
+
+
+def test_two_rows_of_one_file_are_refused(tmp_path, videos):
+    (tmp_path / "classInd.txt").write_text("1 A\n2 B\n")
+    (tmp_path / "trainlist01.txt").write_text("A/v.avi 1\nB/v.avi 2\n")
+    (tmp_path / "testlist01.txt").write_text("A/w.avi\n")
+    copy(videos[0], tmp_path / "root" / "v.mp4")
+    with pytest.raises(UsageError, match=r"trainlist01\.txt:2: v\.mp4 is the file .*txt:1"):
+        index_videos(
+            read_ucf101([tmp_path]), tmp_path / "root", ProbeLog(tmp_path / "m.csv"), validation=0
+        )
+
+
+def test_a_file_of_another_row_is_not_taken_for_a_missing_one(tmp_path, videos):
+    (tmp_path / "classInd.txt").write_text("1 A\n2 B\n")
+    (tmp_path / "trainlist01.txt").write_text("A/v.avi 1\nB/v.avi 2\n")
+    (tmp_path / "testlist01.txt").write_text("A/w.avi\n")
+    copy(videos[0], tmp_path / "root" / "B" / "v.avi")
+    log = ProbeLog(tmp_path / "m.csv")
+    manifest = index_videos(read_ucf101([tmp_path]), tmp_path / "root", log, validation=0)
+    assert [video.status for video in manifest.videos] == ["missing", "ok", "missing"]
+
+
+def test_videos_of_a_table_are_where_it_says(tmp_path, videos):
+    (tmp_path / "t.csv").write_text("path,class\na/1.mp4,hug\nb/2.mp4,hug\n")
+    copy(videos[0], tmp_path / "root" / "a" / "1.mp4")
+    copy(videos[0], tmp_path / "root" / "c" / "2.mp4")
+    annotations = read_csv([tmp_path / "t.csv"])
+    manifest = index_videos(
+        annotations, tmp_path / "root", ProbeLog(tmp_path / "m.csv"), validation=0, test=0
+    )
+    assert [video.status for video in manifest.videos] == ["ok", "missing"]
+
+
+def test_a_root_without_any_of_the_videos_is_refused(tmp_path):
+    (tmp_path / "k.csv").write_text(KINETICS)
+    annotations = read_kinetics([tmp_path / "k.csv"])
+    with pytest.raises(UsageError, match="none of the 3 videos is there, such as -3B32lodo2M_"):
+        index_videos(annotations, tmp_path, ProbeLog(tmp_path / "m.csv"), validation=0)
+    with pytest.raises(UsageError, match="no such folder"):
+        index_videos(annotations, tmp_path / "no", ProbeLog(tmp_path / "m.csv"), validation=0)
+
+
+def test_what_was_probed_is_kept_until_the_log_is_removed(clips):
+    annotations = read_folders(clips)
+    (clips / "bow" / "1.mp4").write_bytes(b"")
+    probed: list[str] = []
+
+    def index(stop_after: int) -> Manifest:
+        def track(results, total):
+            for number, (file, found) in enumerate(results):
+                if number == stop_after:
+                    raise KeyboardInterrupt
+                probed.append(file.relative_to(clips).as_posix())
+                yield file, found
+
+        return index_videos(annotations, clips, ProbeLog(clips / "m.csv"), track=track)
+
+    with pytest.raises(KeyboardInterrupt):
+        index(stop_after=13)
+    log = ProbeLog(clips / "m.csv")
+    assert len(log.file.read_text().splitlines()) == 13
+    log.file.write_text(log.file.read_text()[:-9])  # the last line was cut off
+    os.utime(clips / probed[3], ns=(1, 1))
+    first, again = probed.copy(), index(stop_after=99)
+    assert sorted(probed[13:]) == sorted({first[3], first[12], *map(str, names(again, first))})
+    assert again.videos == index_folders(clips).videos
+    log.remove()
+    assert not log.file.exists()
+
+
+def names(manifest: Manifest, known: list[str]) -> set[str]:
+    return {video.path for video in manifest.videos} - set(known)
+
+
+def test_a_log_that_cannot_be_written_is_said_before_anything_is_probed(clips):
+    (clips / "file").write_text("")
+    log = ProbeLog(clips / "file" / "m.csv")
+    with pytest.raises(UsageError, match="file"):
+        index_videos(read_folders(clips), clips, log)
+
+
+def rows(**counts: int) -> list[Row]:
+    """Return rows of two classes; a name is `SPLIT_CLASS`."""
+    return [
+        Row(f"{name}/{number}", name[-1], name[:-2] if name[:-2] != "open" else None, "here")
+        for name, count in counts.items()
+        for number in range(count)
+    ]
+
+
+def splits(rows: list[Row]) -> dict[str, int]:
+    return dict(Counter(f"{row.split}_{row.class_name}" for row in rows))
+
+
+def test_the_validation_set_is_as_large_as_the_test_set_and_stratified():
+    listed = rows(train_a=30, train_b=60, test_a=6, test_b=3)
+    made = split_rows(listed)
+    assert splits(made) == {"train_a": 27, "train_b": 54, "val_a": 3, "val_b": 6, "test_a": 6} | {
+        "test_b": 3
+    }
+    assert [row.path for row in made if row.split == "test"] == [
+        row.path for row in listed if row.split == "test"
+    ]
+    assert splits(split_rows(listed, validation="10%")) == splits(made)
+    assert splits(split_rows(listed, validation=0)) == splits(listed)
+    assert split_rows(listed, seed=1) != made
+    assert {row.path: row for row in split_rows(listed[::-1])} == {row.path: row for row in made}
+
+
+def test_rows_without_splits_are_given_them():
+    half = {"train_a": 30, "val_a": 10, "test_a": 10}
+    assert splits(split_rows(rows(open_a=50))) == half
+    other = {"train_b": 30, "val_b": 10, "test_b": 10}
+    assert splits(split_rows(rows(open_a=50, open_b=50))) == half | other
+    sizes = {"train_a": 20, "val_a": 20, "test_a": 10}
+    assert splits(split_rows(rows(open_a=50), validation="50%", test=10)) == sizes
+
+
+def test_a_validation_set_that_is_there_stays():
+    listed = rows(train_a=9, val_a=2, test_a=5)
+    assert split_rows(listed) == listed
+    with pytest.raises(UsageError, match="have a split 'val'"):
+        split_rows(listed, validation=3)
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "message"),
+    [
+        ({"train_a": 5}, {}, "no test set whose size"),
+        ({"train_a": 5, "test_a": 5}, {}, "the split 'val': 5 of 5 videos cannot be set aside"),
+        ({"train_a": 5, "test_a": 1}, {"validation": "all"}, "size of the validation set is 'all'"),
+        ({"train_a": 5, "open_a": 1}, {}, "here: the row has no split, others have"),
+        ({"train_a": 5, "test_a": 1}, {"test": 2}, "the annotations have splits"),
+        ({"open_a": 5}, {"test": "100%"}, "the split 'test': 5 of 5 videos"),
+    ],
+)
+def test_splits_that_cannot_be_made_are_refused(counts, options, message):
+    with pytest.raises(UsageError, match=message):
+        split_rows(rows(**counts), **options)
 
 
 @pytest.mark.skipif(DATA is None, reason="SCHEDPLAN_TEST_DATA is not set")
-def test_real_clips_split_by_recording():
-    manifest = index_folders(
-        Path(DATA) / "ut_interaction_set1", read_groups(Path(DATA) / "MANIFEST.tsv")
-    )
+def test_real_clips_split_by_recording(tmp_path):
+    root = Path(DATA) / "ut_interaction_set1"
+    annotations = read_folders(root, Path(DATA) / "MANIFEST.tsv")
+    manifest = index_videos(annotations, root, ProbeLog(tmp_path / "m.csv"))
     counts = Counter((video.class_name, video.split) for video in manifest.videos)
     assert len(manifest.videos) == 60
     assert len(manifest.classes) == 6
     assert min(counts[name, "train"] for name in manifest.classes) >= 5
     assert len({(video.group, video.split) for video in manifest.videos}) == 10
-
-
-def test_files_that_are_named_as_no_videos_are_passed_over(folders, tmp_path):
-    shutil.copytree(folders, tmp_path / "clips")
-    (tmp_path / "clips" / "wave" / "notes.txt").write_text("none")
-    assert index_folders(tmp_path / "clips").videos == index_folders(folders).videos

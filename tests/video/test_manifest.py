@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schedplan.errors import UsageError
 from schedplan_video.data.manifest import (
     COLUMNS,
+    STATUSES,
     Manifest,
     ManifestError,
     Video,
@@ -21,7 +23,7 @@ GOOD = "path,label,split\na.mp4,0,train\nb.mp4,1,val\n"
 def refusal(tmp_path: Path, text: str) -> str:
     file = tmp_path / "manifest.csv"
     file.write_bytes(text.encode())
-    with pytest.raises(ManifestError) as caught:
+    with pytest.raises(UsageError) as caught:
         read_manifest(file)
     return str(caught.value)
 
@@ -44,8 +46,16 @@ def test_the_required_columns_are_enough(tmp_path):
         GOOD.replace("\n", "\n\n"),
         "\ufeff" + GOOD,
         'label,split,path\n0,train,"a.mp4"\n1,val,b.mp4\n',
+        "path,label,split,frames\na.mp4,0.0,train,\n,,,\nb.mp4,1.0,val,16.0\n",
     ],
-    ids=["windows", "no final newline", "blank lines", "byte order mark", "other order"],
+    ids=[
+        "windows",
+        "no final newline",
+        "blank lines",
+        "byte order mark",
+        "other order",
+        "empty rows and whole numbers as floats",
+    ],
 )
 def test_variants_of_csv_read_alike(tmp_path, text):
     file = tmp_path / "manifest.csv"
@@ -58,12 +68,13 @@ def test_variants_of_csv_read_alike(tmp_path, text):
     [
         ("", 1, ["empty"]),
         ("path,label\na.mp4,0\n", 1, ["'split' is missing"]),
-        ("path,label,split,grup\n", 1, ["'grup'", "did you mean 'group'"]),
+        ("path,label,split,grup\na.mp4,0,train,\n", 1, ["'grup'", "did you mean 'group'"]),
         ("path,label,split,label\n", 1, ["'label' is there twice"]),
         (GOOD + "c.mp4,1\n", 4, ["2 columns", "the header 3"]),
         (GOOD + "c.mp4,1,train,\n", 4, ["4 columns"]),
         (GOOD + "c.mp4,one,train\n", 4, ["'one' is not an integer"]),
-        (GOOD + "c.mp4,1.0,train\n", 4, ["'1.0' is not an integer"]),
+        (GOOD + "c.mp4,1.5,train\n", 4, ["'1.5' is not an integer"]),
+        (GOOD + "c.mp4,nan,train\n", 4, ["'nan' is not an integer"]),
         (GOOD + "c.mp4,-1,train\n", 4, ["-1 is negative"]),
         (GOOD + "c.mp4,3,train\nd.mp4,4,train\n", 4, ["label 3", "no label 2"]),
         ("path,label,split\na.mp4,1,train\n", 2, ["no label 0"]),
@@ -77,10 +88,24 @@ def test_variants_of_csv_read_alike(tmp_path, text):
         (GOOD + '"c.mp4,1,train\n', 4, []),
         ("path,label,split,frames\na.mp4,0,train,0\n", 2, ["frames 0"]),
         ("path,label,split,fps\na.mp4,0,train,fast\n", 2, ["'fast' is not a number"]),
+        ("path,label,split,fps\na.mp4,0,train,0\n", 2, ["fps 0.0"]),
+        ("path,label,split,duration\na.mp4,0,train,nan\n", 2, ["duration nan"]),
+        ("path,label,split,rotation\na.mp4,0,train,360\n", 2, ["rotation 360"]),
+        ("path,label,split,status\na.mp4,0,train,okay\n", 2, ["'okay'", "ok, missing"]),
         (
-            "path,label,split,class_name\na,0,train,hug\nb,1,train,kick\nc,0,train,kick\n",
+            "path,label,split,what,version\na.mp4,0,train,x,2\n",
+            2,
+            ["version '2'", "allowed: 1", "update schedplan"],
+        ),
+        (
+            "path,label,split,class_name\na,0,train,hug\nb,1,train,kick\nc,1,train,kick\nd,2,val,hug\n",
+            5,
+            ["class 'hug' has two labels, 0 and 2"],
+        ),
+        (
+            "path,label,split,class_name\na,0,train,hug\nb,1,train,kick\nc,0,train,box\n",
             4,
-            ["label 0 has two names", "'hug'", "'kick'"],
+            ["label 0 has two names", "'hug'", "'box'"],
         ),
     ],
 )
@@ -95,12 +120,12 @@ def test_a_manifest_without_rows_is_refused(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(ManifestError, match=r"nowhere\.csv: No such file"):
+    with pytest.raises(UsageError, match=r"nowhere\.csv: No such file"):
         read_manifest(tmp_path / "nowhere.csv")
-    with pytest.raises(ManifestError, match="directory"):
+    with pytest.raises(UsageError, match="directory"):
         read_manifest(tmp_path)
     (tmp_path / "video.mp4").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(ManifestError, match="UTF-8"):
+    with pytest.raises(UsageError, match="UTF-8"):
         read_manifest(tmp_path / "video.mp4")
 
 
@@ -118,7 +143,7 @@ def manifests(draw):
     paths = draw(st.lists(name.filter(lambda text: ".." not in text), min_size=1, unique=True))
     positive = st.none() | st.integers(1, 10**6)
     labels = draw(st.integers(1, len(paths)))
-    names = draw(st.lists(name, min_size=labels, max_size=labels))
+    names = draw(st.lists(name, min_size=labels, max_size=labels, unique=True))
     return tuple(
         Video(
             path=path,
@@ -129,7 +154,10 @@ def manifests(draw):
             fps=draw(st.none() | st.floats(0.1, 240)),
             width=draw(positive),
             height=draw(positive),
+            duration=draw(st.none() | st.floats(0.01, 10**5)),
+            rotation=draw(st.none() | st.sampled_from([0, 90, 180, 270])),
             group=draw(st.none() | name),
+            status=draw(st.sampled_from(STATUSES) | name.map("corrupt: {}".format)),
         )
         for row, path in enumerate(paths)
     )
@@ -145,9 +173,49 @@ def test_what_is_written_reads_back(tmp_path_factory, videos):
     assert [file.name for file in folder.iterdir()] == ["manifest.csv"]
 
 
-def test_all_columns_are_written(tmp_path):
+def test_all_columns_are_written_with_the_version_in_every_row(tmp_path):
     write_manifest(Manifest(tmp_path, (Video("a.mp4", 0, "hug", "train"),)), tmp_path / "m.csv")
-    assert (tmp_path / "m.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
+    header, row = (tmp_path / "m.csv").read_text().splitlines()
+    assert header == ",".join(COLUMNS)
+    assert row == "a.mp4,0,hug,train,,,,,,,,ok,1"
+
+
+def test_a_name_that_is_no_text_is_refused():
+    with pytest.raises(ManifestError, match="UTF-8"):
+        Video(b"h\xe9.mp4".decode(errors="surrogateescape"), 0, "hug", "train")
+
+
+LOST = tuple(
+    Video(f"{row}.mp4", 0, "hug", "train", status=status)
+    for row, status in enumerate(["ok", "missing", "ok", "corrupt: no video stream"] + 196 * ["ok"])
+)
+
+
+def test_videos_that_cannot_be_used_are_not_in_a_split_unless_few_enough_are_allowed():
+    with pytest.raises(ManifestError) as caught:
+        Manifest(Path("clips"), LOST).split("train")
+    assert str(caught.value) == (
+        "clips: 1 missing, 1 corrupt of 200 videos of the split 'train', such as 1.mp4 (missing);"
+        " allowed: 0 (allow_missing); mend them and index again, or allow more"
+    )
+    for few in (1, "0.9%"):
+        with pytest.raises(ManifestError, match="1 missing, 1 corrupt"):
+            Manifest(Path("clips"), LOST, few).split("train")
+    for enough in (2, "1%"):
+        manifest = Manifest(Path("clips"), LOST, enough)
+        assert len(manifest.split("train")) == 198
+        assert [video.path for video in manifest.unusable("train")] == ["1.mp4", "3.mp4"]
+
+
+def test_a_split_of_which_nothing_can_be_used_is_refused():
+    with pytest.raises(ManifestError, match="1 missing of 1 videos"):
+        Manifest(Path("clips"), LOST[1:2], "100%").split("train")
+
+
+def test_what_may_be_missing_is_checked_when_the_manifest_is_read(tmp_path):
+    (tmp_path / "m.csv").write_text(GOOD)
+    with pytest.raises(UsageError, match="allow_missing is 'some'"):
+        read_manifest(tmp_path / "m.csv", allow_missing="some")
 
 
 def test_a_manifest_above_the_videos_finds_them_by_itself(tmp_path):

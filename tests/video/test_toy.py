@@ -37,7 +37,8 @@ def test_every_class_is_in_every_split(toy):
 
 def test_the_manifest_tells_the_truth_about_h264_files_of_short_gops(toy):
     for video in toy.videos[::5]:
-        assert probe(toy.path(video)) == (video.frames, video.fps, video.width, video.height)
+        info = probe(toy.path(video))
+        assert info[:4] == (video.frames, video.fps, video.width, video.height)
     with av.open(str(toy.path(toy.videos[0]))) as container:
         stream = container.streams.video[0]
         keys = sum(packet.is_keyframe for packet in container.demux(stream) if packet.size)

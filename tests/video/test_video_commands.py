@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from schedplan.errors import UsageError
@@ -17,6 +23,7 @@ from schedplan_video.commands import app
 from schedplan_video.data.manifest import read_manifest
 from schedplan_video.trainer import VideoTrainer
 
+PLACES = ["--root", "x", "--annotations", "y", "-o", "z"]
 TOY = ["toy", "--per-class", "1,1,1", "--frames", "16", "--size", "32", "--out"]
 
 
@@ -36,25 +43,167 @@ def test_toy_prints_the_manifest_it_wrote(manifest: Path) -> None:
     assert len(read_manifest(manifest).videos) == 24
 
 
-def test_index_makes_a_manifest_of_class_folders(manifest: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def clips(manifest: Path, tmp_path: Path) -> Path:
+    """Make two classes of ten videos each."""
     videos = [manifest.parent / video.path for video in read_manifest(manifest).videos]
-    recordings = ["path,group"]
-    for number, video in enumerate(videos):
+    for number, video in enumerate(videos[:20]):
         target = tmp_path / "clips" / ("a", "b")[number % 2] / f"{number}.mp4"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(video.read_bytes())
-        recordings.append(f"clips/{target.parent.name}/{target.name},{number // 4}")
+    return tmp_path / "clips"
+
+
+def process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "schedplan", "video", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_index_makes_a_manifest_of_class_folders(clips: Path, tmp_path: Path) -> None:
+    recordings = [
+        f"clips/{clip.parent.name}/{clip.name},{int(clip.stem) // 4}" for clip in clips.glob("*/*")
+    ]
     groups, output = tmp_path / "groups.csv", tmp_path / "clips.csv"
-    groups.write_text("\n".join(recordings))
-    printed = run(
-        "index", "folders", "--root", tmp_path / "clips", "--groups", groups, "-o", output
+    groups.write_text("\n".join(["path,group", *recordings]))
+    (clips / "a" / "0.mp4").write_text("none")
+    (clips / "a" / "2.mp4").write_bytes(b"")
+    arguments = ("--root", clips, "--groups", groups, "-o", output, "--workers", 1)
+    done = process("index", "folders", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == output
+    made = read_manifest(output, allow_missing="50%")
+    assert made.classes == ("a", "b")
+    sides = {(video.group, video.split) for video in made.videos}
+    assert Counter(split for _, split in sides) == {"train": 3, "val": 1, "test": 1}
+    assert "20 videos of 2 classes" in done.stderr
+    assert "2 corrupt" in done.stderr
+    assert re.search(r"^corrupt: .*: [12], such as a/[02]\.mp4", done.stderr, re.MULTILINE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "clips.csv", "groups.csv"]
+
+
+def test_index_finds_the_videos_of_official_annotations(manifest: Path, tmp_path: Path) -> None:
+    rows = ["label,youtube_id,time_start,time_end,split,is_cc"]
+    for number, video in enumerate(read_manifest(manifest).videos):
+        split = "validate" if number % 4 == 0 else "train"
+        rows.append(f'"class {number % 2}",-{number:010},{number},{number + 10},{split},0')
+        name = f"-{number:010}_{number:06}_{number + 10:06}.mp4"
+        target = tmp_path / "videos" / split / f"class {number % 2}" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((manifest.parent / video.path).read_bytes())
+    (tmp_path / "k400.csv").write_text("\n".join([*rows, "class 1,gone,0,10,train,0"]))
+    output = tmp_path / "videos" / "manifest.csv"
+    done = process(
+        *("index", "kinetics400", "--root", tmp_path / "videos"),
+        *("--annotations", tmp_path / "k400.csv", "-o", output, "--workers", 1),
     )
-    assert Path(printed.strip()) == output
+    assert done.returncode == 0, done.stderr
+    assert "have 2 classes, the whole of kinetics400 400" in done.stderr
+    assert "missing: 1, such as gone_000000_000010.mp4" in done.stderr
+    made = read_manifest(output)
+    assert Counter(video.split for video in made.videos) == {"train": 13, "val": 6, "test": 6}
+    check = run("check", output, "--workers", 1, "-f", "json")
+    assert json.loads(check) == {
+        "manifest": str(output),
+        "videos": 25,
+        "differences": [],
+    }
+
+
+UCF101 = {
+    "classInd.txt": "1 a\n2 b\n",
+    "trainlist02.txt": "a/0.avi 1\na/2.avi 1\na/4.avi 1\nb/1.avi 2\nb/3.avi 2\nb/5.avi 2\n",
+    "testlist02.txt": "a/6.avi\nb/7.avi\n",
+}
+TABLE = {
+    "t.csv": "file;no,action,split\n"
+    + "".join(
+        f"{'ab'[n % 2]}/{n}.mp4,{'ab'[n % 2]},{'train' if n < 6 else 'test'}\n" for n in range(8)
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "files", "options"),
+    [
+        ("ucf101", UCF101, ["--fold", "2"]),
+        ("csv", TABLE, ["--column", "path=file;no", "--column", "class=action"]),
+    ],
+)
+def test_a_dataset_has_options_of_its_own(
+    clips: Path, tmp_path: Path, dataset: str, files: dict[str, str], options: list[str]
+) -> None:
+    (tmp_path / "lists").mkdir()
+    for name, text in files.items():
+        (tmp_path / "lists" / name).write_text(text)
+    output = tmp_path / "m.csv"
+    places = ("--root", clips, "--annotations", tmp_path / "lists", "-o", output)
+    run("index", dataset, *places, *options, "--validation", "34%", "--workers", 1)
     made = read_manifest(output)
     assert made.classes == ("a", "b")
-    assert {video.group for video in made.split("train")}.isdisjoint(
-        video.group for video in made.split("test")
-    )
+    assert Counter(video.split for video in made.videos) == {"train": 4, "val": 2, "test": 2}
+    assert [made.path(video).exists() for video in made.videos] == [True] * 8
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_index_goes_on_where_it_was_stopped(clips: Path, tmp_path: Path, how: int) -> None:
+    last = clips / "b" / "1.mp4"
+    content = last.read_bytes()
+    last.unlink()
+    os.mkfifo(last)  # opening it takes for ever
+    output = tmp_path / "manifest.csv"
+    arguments = ("index", "folders", "--root", clips, "-o", output, "--workers", 1)
+    command = [sys.executable, "-m", "schedplan", "video", *map(str, arguments)]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        log = tmp_path / ".manifest.csv.probed"
+        while run.poll() is None and not (log.exists() and log.read_text().count("\n") == 10):
+            time.sleep(0.05)
+        os.killpg(run.pid, how)
+        stderr = run.stderr.read()
+    assert not output.exists()
+    if how == signal.SIGINT:
+        assert run.returncode == 130
+        assert "the same command goes on from there" in stderr
+        assert "Traceback" not in stderr
+    last.unlink()
+    last.write_bytes(content)
+    done = process(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "decoding 10 videos, 10 are known" in done.stderr
+    assert {video.status for video in read_manifest(output).videos} == {"ok"}
+    assert not log.exists()
+
+
+def test_check_shows_what_is_not_as_the_manifest_says(clips: Path, tmp_path: Path) -> None:
+    output = tmp_path / "manifest.csv"
+    run("index", "folders", "--root", clips, "-o", output, "--workers", 1)
+    (clips / "a" / "0.mp4").unlink()
+    (clips / "a" / "2.mp4").write_text("none")
+    output.write_text(re.sub(r"(b/1\.mp4,.*?),16,", r"\1,17,", output.read_text()))
+    done = process("check", output, "--workers", 1, "-f", "json")
+    assert (done.returncode, done.stderr) == (1, "")
+    differences = {each["path"]: each for each in json.loads(done.stdout)["differences"]}
+    assert set(differences) == {"clips/a/0.mp4", "clips/a/2.mp4", "clips/b/1.mp4"}
+    assert differences["clips/a/0.mp4"]["found"] == "missing"
+    assert differences["clips/a/2.mp4"]["found"].startswith("corrupt: ")
+    assert differences["clips/b/1.mp4"] == {
+        "path": "clips/b/1.mp4",
+        "what": "frames",
+        "listed": 17,
+        "found": 16,
+    }
+    assert "clips/a/0.mp4" in run("check", output, "--workers", 1)
+
+
+def test_the_datasets_are_listed_and_every_option_is_explained() -> None:
+    listed = CliRunner().invoke(app, ["index"]).output
+    datasets = ["kinetics400", "kinetics600", "ucf101", "hmdb51", "activitynet", "ssv1", "ssv2"]
+    lines = [line.strip("│ ") for line in listed.splitlines()]
+    for name in [*datasets, "folders", "csv"]:
+        assert len([line for line in lines if line.startswith(f"{name} ")]) == 1
+        command = get_command(app).commands["index"].commands[name]
+        assert [option.name for option in command.params if not option.help] == []
 
 
 def test_evaluate_prints_metrics_as_json(manifest: Path, tmp_path: Path) -> None:
@@ -82,13 +231,25 @@ def test_evaluate_prints_metrics_as_json(manifest: Path, tmp_path: Path) -> None
     ("arguments", "message"),
     [
         (["toy", "--out", "x", "--per-class", "1,2"], r"--per-class is '1,2'.*three numbers"),
-        (["index", "folders", "--root", "x", "-o", "y", "--split", "a,b,c"], r"--split is 'a,b,c'"),
+        (["index", "folders", "--root", "x", "-o", "y"], r"x: there is no such folder"),
+        (["index", "csv", "--root", "x", "--annotations", "y", "-o", "z"], r"y: there is no such"),
+        (
+            ["index", "csv", *PLACES, "--column", "class"],
+            r"--column is class; allowed: NAME=HEADER",
+        ),
+        (["check", "m.csv"], r"m\.csv: No such file"),
         (["evaluate", "nowhere", "--manifest", "m.csv"], r"m\.csv: No such file"),
     ],
 )
 def test_bad_arguments_are_named(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         run(*arguments)
+
+
+def test_a_manifest_that_is_a_folder_is_a_usage_error(clips: Path) -> None:
+    arguments = ["index", "folders", "--root", str(clips), "-o", str(clips)]
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, "Invalid value" in result.output) == (2, True)
 
 
 def test_what_is_no_snapshot_is_said_to_be_none(manifest: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import math
 import shutil
 from pathlib import Path
@@ -74,6 +75,23 @@ def test_states_what_guessing_scores_by_the_classes_of_its_manifest(manifest: Pa
     assert scale_of(one_head, "loss") == Scale(math.log(classes), 0.0)
 
 
+def test_videos_that_cannot_be_used_are_skipped_on_request_only(
+    manifest: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("schedplan"), "propagate", True)
+    header, first, *rest = manifest.read_text().splitlines()
+    lost = first.replace(",ok,", ",corrupt: no video stream,")
+    damaged = tmp_path / "manifest.csv"
+    damaged.write_text("\n".join([header, lost, *rest]))
+    with pytest.raises(UsageError, match="1 corrupt of 8 videos of the split 'train'"):
+        trainer(damaged, videos=manifest.parent, allow_missing="10%")
+    assert trainer(damaged, videos=manifest.parent, allow_missing=1)
+    assert caplog.messages == ["skipped in the split 'train': 1 corrupt"]
+
+
 def test_options_can_be_read_from_the_signature() -> None:
     parameters = inspect.signature(VideoTrainer, eval_str=True).parameters
     assert parameters["manifest"].annotation is Path
@@ -83,7 +101,9 @@ def test_options_can_be_read_from_the_signature() -> None:
 
 def test_trains_and_evaluates(manifest: Path) -> None:
     new = begun(manifest)
-    assert new.train_epoch()["loss"] > 0
+    trained = new.train_epoch()
+    assert min(trained.values()) > 0
+    assert trained.keys() == {"loss", "data_seconds", "compute_seconds"}
     report = new.evaluate()
     assert tuple(report) == METRICS
     assert 0 <= report["top1"] <= report["top5"] <= 1
@@ -146,6 +166,12 @@ def test_freezing_lasts_for_one_transition(manifest: Path, tmp_path: Path) -> No
         means = [key for key in before if key.endswith("running_mean")]
         changed = [not torch.equal(before[key], after[key]) for key in means]
         assert changed == [True] + [not frozen] * (len(means) - 1)
+
+
+@pytest.mark.parametrize("augment", ["strong", "randaugment"])
+def test_training_clips_are_augmented_as_asked(manifest: Path, augment: str) -> None:
+    losses = [begun(manifest, augment=name).train_epoch()["loss"] for name in ("paper", augment)]
+    assert losses[0] != losses[1]
 
 
 def test_workers_change_no_clip(manifest: Path, tmp_path: Path) -> None:
@@ -212,6 +238,8 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
         ({"train_split": "training"}, r"'training'.*train, val, test"),
         ({"device": "gpu"}, r"device 'gpu'.*auto, cpu, cuda"),
         ({"workers": -1}, r"workers is -1.*0 or more"),
+        ({"time_limit": 0}, r"time_limit is 0.*above 0"),
+        ({"augment": "stong"}, r"'stong'.*did you mean 'strong'"),
         ({"defaults": {"batchsize": 3}}, r"'batchsize'.*did you mean 'batch_size'"),
         ({"toy": {"frames": 30}}, r"other settings"),
     ],

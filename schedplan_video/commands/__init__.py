@@ -1,0 +1,87 @@
+"""The commands `schedplan video ...`. Torch and PyAV are imported by those that need them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+
+from schedplan.cli.tables import Format, make_table, pairs_table, print_data
+from schedplan.errors import SchedplanError, UsageError
+
+from . import index
+from .common import Form, Seed, Videos, Workers, count_workers, load, track
+
+app = typer.Typer(no_args_is_help=True, help="Video data sets and models.")
+app.add_typer(index.app, name="index")
+
+
+@app.command()
+def toy(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")],
+    seed: Seed = 0,
+    per_class: Annotated[
+        str, typer.Option(metavar="N,N,N", help="Train, val and test videos of each class.")
+    ] = "16,8,16",
+    frames: Annotated[int, typer.Option(help="Length of a video.")] = 64,
+    size: Annotated[int, typer.Option(help="Width and height in pixels.")] = 64,
+) -> None:
+    """Write a small real dataset of MP4 files; print its manifest's path."""
+    make_toy = load("data.toy:make_toy")
+    print(make_toy(out, seed=seed, per_class=_counts(per_class), frames=frames, size=size))
+
+
+@app.command()
+def check(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The videos.")],
+    videos: Videos = None,
+    workers: Workers = None,
+    form: Form = Format.TABLE,
+) -> None:
+    """Decode every video; show what is not as the manifest says, and exit with 1 if anything is."""
+    listed = load("data.manifest:read_manifest")(manifest, videos)
+    found = load("data.check:check_videos")(listed, workers=count_workers(workers), track=track)
+    facts = {"manifest": str(manifest), "videos": len(listed.videos), "differences": len(found)}
+    rows = [asdict(difference) for difference in found]
+    columns = ("path", "what", "listed", "found")
+    table = make_table("Differences", columns, [tuple(row.values()) for row in rows])
+    shown = [pairs_table(str(manifest), facts), *([table] if rows else [])]
+    print_data({**facts, "differences": rows}, Group(*shown), form)
+    if rows:
+        raise typer.Exit(SchedplanError.exit_code)
+
+
+@app.command()
+def evaluate(
+    snapshot: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="A saved model's folder.")],
+    manifest: Annotated[Path, typer.Option("--manifest", metavar="FILE", help="The videos.")],
+    videos: Videos = None,
+    split: Annotated[str, typer.Option(help="Which of the manifest's splits.")] = "test",
+    allow_missing: Annotated[
+        str, typer.Option(metavar="N|N%", help="Videos of the split that may be unusable.")
+    ] = "0",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that decode.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    form: Form = Format.TABLE,
+) -> None:
+    """Measure a saved model on one centre clip of every video."""
+    evaluate_snapshot = load("evaluate:evaluate_snapshot")
+    listed = load("data.manifest:read_manifest")(manifest, videos, allow_missing)
+    load("data.manifest:log_skipped")(listed, split)
+    metrics = evaluate_snapshot(snapshot, listed, split, workers=workers, device=device)
+    facts = {"snapshot": str(snapshot), "split": split, **metrics}
+    print_data(facts, pairs_table(f"{snapshot} on {split}", metrics), form)
+
+
+def _counts(text: str) -> tuple[Any, ...]:
+    """Return the three numbers, one per split, in `text`."""
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 3:
+        raise UsageError(f"--per-class is {text!r}", allowed="three numbers with commas between")
+    return numbers

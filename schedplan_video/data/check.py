@@ -1,0 +1,76 @@
+"""Checking that the videos are still what their manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .decode import DecodeError
+from .manifest import Manifest, Video
+from .probing import Found, Track, probe_files, untracked
+
+_COMPARED = ("frames", "width", "height", "rotation")
+_DECODES = "decodes"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that a manifest says of a video, and that is not so.
+
+    Attributes:
+        path: of the video, as in the manifest.
+        what: the column.
+        listed: its value.
+        found: what it should be.
+    """
+
+    path: str
+    what: str
+    listed: str | int
+    found: str | int
+
+
+def check_videos(
+    manifest: Manifest, *, workers: int = 0, track: Track = untracked
+) -> list[Difference]:
+    """Decode every video of a manifest and compare; columns without a value are passed over.
+
+    Args:
+        manifest: the videos.
+        workers: processes that decode; see `probe_files`.
+        track: shows progress.
+
+    Returns:
+        the differences, in the manifest's order.
+
+    Example:
+        >>> check_videos(read_manifest("toy/manifest.csv"), workers=2)  # doctest: +SKIP
+        []
+    """
+    files = {video.path: manifest.path(video) for video in manifest.videos}
+    there = [file for file in files.values() if file.exists()]
+    found = dict(track(probe_files(there, workers), len(there)))
+    return [
+        difference
+        for video in manifest.videos
+        for difference in _differences(video, found.get(files[video.path]))
+    ]
+
+
+def _differences(video: Video, found: Found | None) -> list[Difference]:
+    state = video.problem if video.problem in ("missing", "corrupt") else _DECODES
+    if found is None:
+        now, reason = "missing", "missing"
+    elif isinstance(found, DecodeError):
+        now, reason = "corrupt", f"corrupt: {found.reason}"
+    else:
+        now, reason = _DECODES, _DECODES
+    if now != state:
+        return [Difference(video.path, "status", video.status, reason)]
+    if found is None or isinstance(found, DecodeError):
+        return []
+    facts = found._asdict()
+    return [
+        Difference(video.path, name, getattr(video, name), facts[name])
+        for name in _COMPARED
+        if name in facts and getattr(video, name) not in (None, facts[name])
+    ]

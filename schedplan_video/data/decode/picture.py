@@ -1,0 +1,91 @@
+"""From decoded frames to RGB pictures: scaled, cropped, upright.
+
+A frame is scaled in its own pixel format, cut, and only then converted to RGB. For the planar YUV
+of nearly all videos swscale does that several times faster than scaling to RGB in one pass, and it
+ends closer to what torchvision makes of the RGB picture. Cutting before scaling as well would save
+little, and could only come near the right grid of pixels. Frames stored as RGB, with a palette or
+as single bits are converted first.
+
+The interpolation is bilinear, and where it shrinks it averages over all pixels that fall into one:
+the kernel of `torchvision.transforms.v2.Resize(antialias=True)`, so that clips look alike whether
+the decoder or a transform scales them.
+
+A stream says which matrix (BT.601, BT.709, BT.2020) and which range its colours have. Where it does
+not, they are taken for BT.601 of limited range whatever the size, as FFmpeg does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.reformatter import VideoReformatter
+
+from ..view import View
+from .orientation import Orientation
+
+
+class Renderer:
+    """Makes RGB pictures of frames.
+
+    Args:
+        view: what is to be seen of each frame as shown; None is all of it in its own size.
+    """
+
+    def __init__(self, view: View | None) -> None:
+        self.view = view
+        self._scaler = VideoReformatter()  # each keeps its tables from frame to frame
+        self._converter = VideoReformatter()
+
+    def picture(self, frame: VideoFrame) -> np.ndarray:
+        """Return uint8 RGB of shape (H, W, 3), which may share the frame's memory."""
+        orientation = Orientation.of(frame)
+        if self.view is None:
+            return orientation.shown(self._rgb(frame))
+        return orientation.shown(self._viewed(frame, orientation.stored(self.view)))
+
+    def _viewed(self, frame: VideoFrame, view: View) -> np.ndarray:
+        kind = frame.format
+        if kind.is_rgb or kind.has_palette or kind.is_bit_stream:
+            frame = self._converter.reformat(frame, format="rgb24", threads=1)
+        frame = self._scaler.reformat(
+            frame, width=view.width, height=view.height, interpolation="BILINEAR", threads=1
+        )
+        top, left = view.top, view.left
+        if len(frame.planes) == len(frame.format.components):
+            frame, top, left = _cut(frame, view)
+        rows, columns = slice(top, top + view.crop_height), slice(left, left + view.crop_width)
+        return self._rgb(frame)[rows, columns]
+
+    def _rgb(self, frame: VideoFrame) -> np.ndarray:
+        return self._converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+
+
+def _cut(frame: VideoFrame, view: View) -> tuple[VideoFrame, int, int]:
+    """Copy what a view sees of a scaled frame with a plane for each component.
+
+    Returns:
+        the part, out to whole chroma pixels, and the crop's first row and column in it. Behind an
+        odd edge of the frame follows a row or column of no meaning, so that the part's height is
+        even: swscale has its fast path to RGB only for such.
+    """
+    down, across = 16 // frame.format.chroma_height(16), 16 // frame.format.chroma_width(16)
+    top, left = view.top // down, view.left // across  # in chroma pixels
+    bottom = -(-(view.top + view.crop_height) // down)
+    right = -(-(view.left + view.crop_width) // across)
+    part = VideoFrame((right - left) * across, (bottom - top) * down, frame.format.name)
+    part.colorspace, part.color_range = frame.colorspace, frame.color_range
+    for component, source, target in zip(
+        frame.format.components, frame.planes, part.planes, strict=True
+    ):
+        size = 2 if component.bits > 8 else 1
+        row, column = (top, left) if component.is_chroma else (top * down, left * across)
+        lines = _lines(source)[row : row + target.height]
+        lines = lines[:, column * size : (column + target.width) * size]
+        _lines(target)[: lines.shape[0], : lines.shape[1]] = lines
+    return part, view.top - top * down, view.left - left * across
+
+
+def _lines(plane: VideoPlane) -> np.ndarray:
+    """Return the bytes of a plane, line by line with padding, without copying them."""
+    return np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)

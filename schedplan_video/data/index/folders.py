@@ -1,0 +1,80 @@
+"""Folders of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ..text_files import read_table
+from .annotations import AnnotationError, Annotations, Row, collect
+from .locate import walk_videos
+
+
+def read_folders(root: Path, groups: Path | None = None) -> Annotations:
+    """List the videos below `root`, where every folder is a class; it may have folders of its own.
+
+    What is not passed over is said at `walk_videos`. The split is left open.
+
+    Args:
+        root: the folder of class folders.
+        groups: a file that says which videos belong together, see `read_groups`.
+
+    Raises:
+        UsageError: no class, a class without videos, videos without a group.
+    """
+    if not root.is_dir():
+        raise AnnotationError("there is no such folder", where=str(root))
+    rows = list(_rows(root))
+    if not rows:
+        raise AnnotationError("there is no folder of videos", where=str(root))
+    if groups is not None:
+        rows = _grouped(root, rows, read_groups(groups))
+    return collect(rows, movable=False)
+
+
+def read_groups(file: Path) -> dict[Path, str]:
+    """Read which group each video belongs to, such as one recording.
+
+    Args:
+        file: a CSV file, or a tab-separated one if its name ends in `.tsv`, with a header row and
+            at least the columns `path`, relative to the file's folder, and `group`. Rows without a
+            group are left out.
+
+    Returns:
+        group by absolute path.
+
+    Raises:
+        UsageError: the file cannot be read or lacks a column.
+    """
+    delimiter = "\t" if file.suffix == ".tsv" else ","
+    rows = read_table(file, ("path", "group"), delimiter)
+    return {
+        (file.parent / cells["path"]).resolve(): cells["group"]
+        for _, cells in rows
+        if cells["path"] and cells["group"]
+    }
+
+
+def _rows(root: Path) -> Iterator[Row]:
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if folder.name.startswith("."):
+            continue
+        found = sorted(walk_videos(folder))
+        if not found:
+            raise AnnotationError("the class has no video", where=str(folder))
+        for path in found:
+            yield Row(path.relative_to(root).as_posix(), folder.name, None, str(path))
+
+
+def _grouped(root: Path, rows: list[Row], groups: dict[Path, str]) -> list[Row]:
+    known = [groups.get((root / row.path).resolve()) for row in rows]
+    lost = [row.path for row, group in zip(rows, known, strict=True) if group is None]
+    if lost:
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        raise AnnotationError(
+            f"videos without a group: {', '.join(lost[:5])}{more}",
+            where=str(root),
+            hint="the paths in the list of groups are relative to its own folder",
+        )
+    return [replace(row, group=group) for row, group in zip(rows, known, strict=True)]

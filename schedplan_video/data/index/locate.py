@@ -1,0 +1,97 @@
+"""Finding the files that annotations name."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
+from pathlib import Path, PurePosixPath
+
+from .annotations import AnnotationError, Annotations, Row
+
+_NUMBERED_IMAGE = re.compile(r"(?!\.).*\d.*\.(jpe?g|png)", re.IGNORECASE)
+
+
+def locate(annotations: Annotations, root: Path) -> dict[str, str]:
+    """Return where each row's video is, relative to `root`, by the row's path.
+
+    A video that is not where its row says is looked for by its name without extension in all
+    folders below the root, so that folders for classes or splits and other containers do no harm.
+    One that is not found is left out.
+
+    Raises:
+        AnnotationError: no such folder, two files that might be a row's, two rows of one file, or
+            no video found at all.
+    """
+    if not root.is_dir():
+        raise AnnotationError("there is no such folder", where=str(root))
+    rows = annotations.rows
+    places = {row.path: row.path for row in rows if (root / row.path).exists()}
+    lost = [row for row in rows if row.path not in places]
+    if annotations.movable and lost:
+        found = _search(root, {_stem(row) for row in lost}, set(places))
+        places |= {row.path: _only(row, found[_stem(row)]) for row in lost if _stem(row) in found}
+    if not places:
+        raise AnnotationError(
+            f"none of the {len(rows)} videos is there, such as {rows[0].path}", where=str(root)
+        )
+    _check_unique(rows, places)
+    return places
+
+
+def walk_videos(root: Path) -> Iterator[Path]:
+    """Yield what may be a video below `root`: files, and folders that hold numbered images.
+
+    Passed over are names that start with a dot, and names of another kind of file, such as `.txt`.
+    """
+    for folder, names, files in os.walk(root, followlinks=True):
+        videos = [name for name in files if _may_be_video(name)]
+        if not videos and Path(folder) != root and any(map(_NUMBERED_IMAGE.fullmatch, files)):
+            yield Path(folder)
+            names.clear()
+        yield from (Path(folder, name) for name in videos)
+        names[:] = [name for name in names if not name.startswith(".")]
+
+
+def _may_be_video(name: str) -> bool:
+    kind, _ = mimetypes.guess_type(name)
+    return not name.startswith(".") and (
+        kind is None or kind.startswith("video/") or kind == "image/gif"
+    )
+
+
+def _stem(row: Row) -> str:
+    return PurePosixPath(row.path).stem
+
+
+def _search(root: Path, stems: Set[str], taken: Set[str]) -> dict[str, list[str]]:
+    """Return by their stem the videos of these names, but for those that are a row's already."""
+    found = defaultdict(list)
+    for path in walk_videos(root):
+        name = path.name if path.is_dir() else path.stem
+        place = path.relative_to(root).as_posix()
+        if name in stems and place not in taken:
+            found[name].append(place)
+    return found
+
+
+def _only(row: Row, found: list[str]) -> str:
+    if len(found) > 1:
+        raise AnnotationError(
+            f"there is more than one file for {row.path}: {', '.join(sorted(found))}",
+            where=row.where,
+            hint="name a root that has one of them only",
+        )
+    return found[0]
+
+
+def _check_unique(rows: Iterable[Row], places: Mapping[str, str]) -> None:
+    taken: dict[str, Row] = {}
+    for row in rows:
+        place = places.get(row.path)
+        if place and taken.setdefault(place, row) is not row:
+            raise AnnotationError(
+                f"{place} is the file of this row and of {taken[place].where}", where=row.where
+            )

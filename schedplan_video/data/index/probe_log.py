@@ -1,0 +1,80 @@
+"""What probing has found so far, kept beside the manifest until that is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from schedplan.errors import UsageError
+
+from ..decode import DecodeError, VideoInfo
+from ..probing import Found
+
+
+class ProbeLog:
+    """An append-only file of probing results, so that indexing can go on where it was cut off.
+
+    A result counts as long as the file has the size and time of change that it had. A line that was
+    cut off is passed over. Used in a `with` statement.
+
+    Args:
+        manifest: the log is a hidden file beside it.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+
+    def __init__(self, manifest: Path) -> None:
+        self.file = manifest.with_name(f".{manifest.name}.probed")
+        self._found: dict[str, tuple[list[int], Found]] = {}
+
+    def __enter__(self) -> ProbeLog:
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self.file.open("a+", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise UsageError(error.strerror or str(error), where=str(self.file)) from error
+        self._stream.seek(0)
+        line = "\n"
+        for line in self._stream:
+            self._recall(line)
+        if not line.endswith("\n"):
+            self._stream.write("\n")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stream.close()
+
+    def get(self, file: Path) -> Found | None:
+        """Return what was found earlier in `file`, or None if it was not probed as it is now."""
+        state, found = self._found.get(str(file), (None, None))
+        return found if found is not None and state == _state(file) else None
+
+    def add(self, file: Path, found: Found) -> None:
+        """Keep what was found in `file`."""
+        said = found.reason if isinstance(found, DecodeError) else found._asdict()
+        json.dump([str(file), _state(file), said], self._stream)
+        self._stream.write("\n")
+        self._stream.flush()
+
+    def remove(self) -> None:
+        """Forget everything, once the manifest is written."""
+        self.file.unlink(missing_ok=True)
+
+    def _recall(self, line: str) -> None:
+        try:
+            name, state, said = json.loads(line)
+            error = isinstance(said, str)
+            found = DecodeError(name, None, said) if error else VideoInfo(**said)
+            self._found[name] = (state, found)
+        except (ValueError, TypeError):  # cut off, or written by another version
+            pass
+
+
+def _state(file: Path) -> list[int]:
+    """Return the size and the time of the last change of a file; nothing if it is gone."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return []
+    return [stat.st_size, stat.st_mtime_ns]

@@ -1,0 +1,105 @@
+"""Reading lists that people and other programs wrote: lines, tables and JSON, with their places.
+
+All are UTF-8; byte order marks, Windows line ends, blank lines and a missing final newline are
+taken as they come. Whatever cannot be read ends in a `UsageError` that names the file and the line.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from schedplan.errors import UsageError
+
+
+def read_lines(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield the place, as `FILE:LINE`, and the text of every line that is not blank."""
+    with _reading(file), file.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                yield f"{file}:{number}", line.strip()
+
+
+def read_table(
+    file: Path, required: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the place, as `FILE:LINE`, and the cells by column of every row that is not blank.
+
+    Args:
+        file: a CSV file whose first row names the columns.
+        required: columns that must be there.
+        delimiter: what stands between cells.
+
+    Raises:
+        UsageError: a column that is missing or there twice, a row with too few or too many cells,
+            an open quotation.
+    """
+    with _reading(file), file.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        rows = _cells(reader, file)
+        where, header = next(rows, (f"{file}:1", []))
+        _check_header(header, required, where)
+        for where, row in rows:
+            if len(row) != len(header):
+                raise UsageError(
+                    f"the row has {len(row)} columns, the header {len(header)}", where=where
+                )
+            yield where, dict(zip(header, row, strict=True))
+
+
+def read_json(file: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        UsageError: no JSON, or a key twice in one object with different values.
+    """
+    with _reading(file):
+        text = file.read_text(encoding="utf-8-sig")
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"this is no JSON: {error.msg}", where=f"{file}:{error.lineno}") from error
+    except UsageError as error:
+        raise error.at(str(file)) from None
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UsageError("this is no UTF-8 text", where=str(file)) from error
+    except OSError as error:
+        raise UsageError(error.strerror or str(error), where=str(file)) from error
+
+
+def _cells(reader: Any, file: Path) -> Iterator[tuple[str, list[str]]]:
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield f"{file}:{reader.line_num}", row
+    except csv.Error as error:
+        raise UsageError(str(error), where=f"{file}:{reader.line_num}") from error
+
+
+def _check_header(header: Sequence[str], required: Sequence[str], where: str) -> None:
+    if not header:
+        raise UsageError("the file is empty", where=where, allowed="a row that names the columns")
+    for name in header:
+        if header.count(name) > 1:
+            raise UsageError(f"the column {name!r} is there twice", where=where)
+    for name in required:
+        if name not in header:
+            raise UsageError(f"the column {name!r} is missing", where=where, allowed=header)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if found.setdefault(key, value) != value:
+            raise UsageError(f"the key {key!r} is there twice, with different values")
+    return found
