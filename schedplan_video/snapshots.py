@@ -32,10 +32,17 @@ class Architecture:
     network: str
     width: float
     num_classes: int
+    in_channels: int
 
     def build(self, dropout: float = 0.0) -> VideoNetwork:
         """Return a new network of this architecture."""
-        return build(self.network, self.num_classes, width=self.width, dropout=dropout)
+        return build(
+            self.network,
+            self.num_classes,
+            in_channels=self.in_channels,
+            width=self.width,
+            dropout=dropout,
+        )
 
 
 @dataclass(frozen=True)
@@ -129,5 +136,5 @@ def _load(file: Path) -> dict[str, Any]:
 def _describe(architecture: Architecture) -> str:
     return (
         f"{architecture.network} of width {architecture.width:g}"
-        f" with {architecture.num_classes} classes"
+        f" with {architecture.in_channels} input channels, {architecture.num_classes} classes"
     )

@@ -39,7 +39,7 @@ class VideoTrainer:
     the one that would have been trained without a stop (to the bit on a CPU with as many threads).
 
     Args:
-        manifest: CSV file that lists the videos.
+        manifest: CSV file that lists the videos; RGB, or optical flow made by `data.flow`.
         videos: the folder that the manifest's paths are relative to; by default the manifest's.
         allow_missing: how many videos of a split may be missing, corrupt or too short, as a number
             or a share such as "1%"; they are skipped, not replaced.
@@ -114,7 +114,9 @@ class VideoTrainer:
         for split in (self.train_split, self.validation_split):
             self._manifest.split(split)
             log_skipped(self._manifest, split)
-        self._architecture = Architecture(self.network, self.width, len(self._manifest.classes))
+        self._architecture = Architecture(
+            self.network, self.width, len(self._manifest.classes), self._manifest.channels
+        )
 
     @cached_property
     def scales(self) -> dict[str, tuple[float, float]]:
