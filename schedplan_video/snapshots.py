@@ -136,5 +136,5 @@ def _load(file: Path) -> dict[str, Any]:
 def _describe(architecture: Architecture) -> str:
     return (
         f"{architecture.network} of width {architecture.width:g}"
-        f" with {architecture.in_channels} input channels, {architecture.num_classes} classes"
+        f" with {architecture.num_classes} classes, {architecture.in_channels} input channels"
     )

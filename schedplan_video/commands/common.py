@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -41,7 +40,7 @@ def load(reference: str) -> Any:
 
 def count_workers(workers: int | None) -> int:
     """Return the number asked for, or that of the cores."""
-    return workers or os.cpu_count() or 1
+    return workers or load("data.processes:count_cores")()
 
 
 def track(results: Iterable[_T], total: int) -> Iterator[_T]:

@@ -158,6 +158,7 @@ def _index(
     sizes: Mapping[str, Any],
 ) -> None:
     """Write the manifest; print its path, and on stderr what cannot be used."""
+    load("data.manifest:check_output")(output)
     for reason, count in annotations.left_out.items():
         log.info("left out: %d %s", count, reason)
     kept = load("data.index:ProbeLog")(output)
@@ -175,7 +176,6 @@ def _index(
         log.warning("what was found is kept: the same command goes on from there")
         raise
     load("data.manifest:write_manifest")(manifest, output)
-    kept.remove()
     report(manifest)
     if not load("data.manifest:lies_above")(output, root):
         log.info("the manifest lies elsewhere: tell with --set trainer.videos=%s", root)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .decode import DecodeError, VideoInfo
 from .manifest import Manifest, Video
 from .probing import Found, probe_files
-from .processes import Track, untracked
+from .processes import Track, is_there, untracked
 
 _COMPARED = ("frames", "width", "height", "rotation")
 _DECODES = "decodes"
@@ -48,7 +48,7 @@ def check_videos(
         []
     """
     files = {video.path: manifest.path(video) for video in manifest.videos}
-    there = [file for file in files.values() if file.exists()]
+    there = [file for file in files.values() if is_there(file)]
     found = dict(track(probe_files(there, workers), len(there)))
     return [
         difference

@@ -15,6 +15,9 @@ from .manifest import Manifest, Video
 from .sampling import clip_sampler
 from .transforms import Transform
 
+PROBE_TIME_LIMIT = 120.0
+"""Seconds that it may take to find out what the manifest does not say of a video."""
+
 Item = tuple[torch.Tensor, int, int]
 """Clips of one video as uint8 of shape (clips, T, C, H, W), its label and its row."""
 
@@ -24,7 +27,7 @@ class ClipDataset(Dataset[Item]):
 
     Args:
         manifest: the videos. Where it does not say how many frames a video has, or their size, the
-            whole video is decoded each time to find out.
+            whole video is decoded once by every process to find out.
         split: `train`, `val` or `test`.
         sampling: `consecutive` or `uniform`.
         length: frames of a clip.
@@ -66,6 +69,7 @@ class ClipDataset(Dataset[Item]):
         self.transform = transform
         self.seed = seed
         self.train = train
+        self._probed: dict[str, tuple[int, int, int]] = {}
 
     def __len__(self) -> int:
         """Return the number of videos."""
@@ -100,5 +104,7 @@ class ClipDataset(Dataset[Item]):
         """Return the number of frames, their height and their width."""
         if video.frames and video.height and video.width:
             return video.frames, video.height, video.width
-        found = probe(self.manifest.path(video))
-        return found.frames, found.height, found.width
+        if video.path not in self._probed:
+            found = probe(self.manifest.path(video), time_limit=PROBE_TIME_LIMIT)
+            self._probed[video.path] = found.frames, found.height, found.width
+        return self._probed[video.path]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import chain
@@ -43,7 +43,7 @@ _PIXELS = "yuv444p"
 _FULL_RANGE = 2
 _NO_COLOUR = 128
 
-_DEFAULT_RATE = Fraction(25)  # of what has none, such as a folder of images
+_DEFAULT_RATE = Fraction(25)  # of folders of images
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,15 @@ class FlowSettings:
     @property
     def comment(self) -> str:
         """What a flow video says of itself."""
-        return json.dumps({"optical flow": "TV-L1", "x": "plane Y", "y": "plane U", **asdict(self)})
+        return json.dumps(
+            {
+                "optical flow": "TV-L1",
+                "x": "plane Y",
+                "y": "plane U",
+                "bound": float(self.bound),
+                "short_side": self.short_side,
+            }
+        )
 
 
 def compute_flow(
@@ -155,27 +163,30 @@ def _compute(
     if not _is_current(target, file, settings):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _publish(target, _movements(file, video, settings, alive), video.fps, settings)
+            height, width, fps = _facts(file, video)
+            if min(height, width) > settings.short_side:
+                height, width = scaled(height, width, settings.short_side)
+            movements = _movements(file, View(height, width, 0, 0, height, width), alive)
+            _publish(target, movements, fps, settings)
         except (OSError, av.FFmpegError) as error:  # of writing; those of reading are DecodeErrors
             raise UsageError(error.strerror or str(error), where=str(target)) from None
     return _info(target)
 
 
-def _movements(
-    file: Path, video: Video, settings: FlowSettings, alive: Alive
-) -> Iterator[np.ndarray]:
+def _facts(file: Path, video: Video) -> tuple[int, int, float | None]:
+    """Return a video's height, width and rate, by its row if that has them."""
+    if video.height and video.width and (video.fps or file.is_dir()):
+        return video.height, video.width, video.fps
+    info = probe(file)
+    return info.height, info.width, video.fps or info.fps
+
+
+def _movements(file: Path, view: View, alive: Alive) -> Iterator[np.ndarray]:
     """Yield the movement from each frame to the next, float32 (H, W, 2)."""
     import cv2
 
-    if video.height and video.width:
-        height, width = video.height, video.width
-    else:
-        info = probe(file)
-        height, width = info.height, info.width
-    if min(height, width) > settings.short_side:
-        height, width = scaled(height, width, settings.short_side)
     algorithm, before = _tv_l1(), None
-    for picture in each_frame(file, view=View(height, width, 0, 0, height, width)):
+    for picture in each_frame(file, view=view):
         after = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
         if before is not None:
             yield algorithm.calc(before, after, None)

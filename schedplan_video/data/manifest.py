@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -282,8 +283,8 @@ def write_manifest(manifest: Manifest, file: str | Path) -> None:
     In a folder above the videos, their paths are rewritten to be relative to it. Anywhere else they
     stay relative to `manifest.folder`, which `read_manifest` must then be told.
     """
-    file, folder = Path(file).absolute(), manifest.folder.absolute()
-    above = folder.relative_to(file.parent).as_posix() if lies_above(file, folder) else "."
+    file, folder = Path(file), _plain(manifest.folder)
+    above = folder.relative_to(_plain(file.parent)).as_posix() if lies_above(file, folder) else "."
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -293,9 +294,26 @@ def write_manifest(manifest: Manifest, file: str | Path) -> None:
     write_text(file, text.getvalue())
 
 
+def check_output(file: str | Path) -> None:
+    """Raise `ManifestError` unless a manifest may be written to `file`: over nothing else than one
+    that `write_manifest` has written."""
+    file = Path(file)
+    if not file.exists():
+        return
+    with file.open("rb") as stream:
+        if stream.readline().strip() == ",".join(COLUMNS).encode():
+            return
+    raise ManifestError("there is another file", where=str(file), hint="remove it, or name another")
+
+
 def lies_above(file: Path, folder: Path) -> bool:
     """Return whether the manifest `file` lies in `folder` or above it."""
-    return folder.absolute().is_relative_to(file.absolute().parent)
+    return _plain(folder).is_relative_to(_plain(file).parent)
+
+
+def _plain(path: Path) -> Path:
+    """Return the absolute path without `..`; links stay as they are."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib has no such thing
 
 
 def read_manifest(

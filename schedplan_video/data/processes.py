@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,26 @@ Results: TypeAlias = Iterable[tuple[Path, T | DecodeError]]
 
 Track: TypeAlias = Callable[[Results[T], int], Results[T]]
 """Passes on the results of so many files, and may show how many there were."""
+
+
+def is_there(file: Path) -> bool:
+    """Return whether a file exists; one whose name is too long, or that may not be seen, does not.
+
+    Example:
+        >>> is_there(Path("x" * 5000))
+        False
+    """
+    try:
+        return file.exists()
+    except OSError:
+        return False
+
+
+def count_cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def untracked(results: Results[T], total: int) -> Results[T]:
@@ -128,7 +149,7 @@ class _Worker(Generic[A, T]):
                 ) from None
             reason = f"decoding it ended the process (exit code {self.process.exitcode})"
         self.stop()
-        return DecodeError(self.item[0], None, reason)
+        return DecodeError(self.item[0], None, reason, passing=True)
 
     def stop(self) -> None:
         self.process.kill()

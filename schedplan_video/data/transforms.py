@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -65,7 +66,8 @@ class TrainingTransform:
             cropped and mirrored only.
 
     Raises:
-        UsageError: the crop does not fit into the shorter side, or an unknown augmentation.
+        UsageError: the crop does not fit into the shorter side or is too small to be blurred, or
+            an unknown augmentation.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -94,6 +96,11 @@ class TrainingTransform:
                 f"unknown augment {self.augment!r}",
                 allowed=AUGMENTS,
                 hint=did_you_mean(self.augment, AUGMENTS),
+            )
+        if self.augment == "strong" and self.crop <= _BLUR // 2:
+            raise UsageError(
+                f"crops of {self.crop} pixels cannot be blurred",
+                allowed=f"{_BLUR // 2 + 1} or more",
             )
 
     def view(self, height: int, width: int, rng: np.random.Generator) -> View:
@@ -200,10 +207,14 @@ def normalize(batch: torch.Tensor) -> torch.Tensor:
     return clips.sub_(mean).div_(std)
 
 
+_BLUR = 13
+"""Length of the kernel that blurs, in pixels."""
+
+
 def _blurred(clip: torch.Tensor) -> torch.Tensor:
     """Blur by a Gaussian whose deviation is drawn from 0.1 to 2 pixels."""
     sigma = [torch.empty(()).uniform_(0.1, 2.0).item()] * 2
-    for kernel in ([13, 1], [1, 13]):  # one direction at a time is far less work
+    for kernel in ([_BLUR, 1], [1, _BLUR]):  # one direction at a time is far less work
         clip = v2.functional.gaussian_blur(clip, kernel, sigma)
     return clip
 
@@ -224,10 +235,16 @@ _COLOURS: dict[str, v2.Transform] = {
 AUGMENTS = tuple(_COLOURS)
 
 
+_TURN = Lock()
+
+
 @contextmanager
 def _seeded(rng: np.random.Generator) -> Iterator[None]:
-    """Let torchvision draw from `rng`, and leave torch's own generator as it was."""
-    with torch.random.fork_rng(devices=[]):
+    """Let torchvision draw from `rng`, and leave torch's own generator as it was.
+
+    There is one such generator for all threads, so they take turns.
+    """
+    with _TURN, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(rng.integers(2**63)))
         yield
 

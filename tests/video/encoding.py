@@ -25,6 +25,11 @@ FORMATS: dict[str, tuple[str, str, dict[str, str]]] = {
     "h264, transport stream": ("j.ts", "libx264", {"g": "12"}),
     "h264, pyramids": ("k.mp4", "libx264", {"x264-params": "keyint=10:bframes=8:b-adapt=0:ref=8"}),
     "h264, no keyframes": ("l.mkv", "libx264", {"x264-params": "intra-refresh=1:keyint=20"}),
+    "h264, repaired slowly": (
+        "p.mkv",
+        "libx264",
+        {"x264-params": "intra-refresh=1:keyint=30:bframes=0"},
+    ),
     "h264, only keyframes": ("m.mp4", "libx264", {"g": "1"}),
     "h264, interlaced": ("n.mp4", "libx264", {"x264-params": "tff=1:keyint=15"}),
     "hevc, open GOP": ("o.mp4", "libx265", {"x265-params": "keyint=12:log-level=none"}),

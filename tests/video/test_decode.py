@@ -85,6 +85,12 @@ def test_no_index_and_negative_indices_are_refused(videos, indices):
         read_frames(videos["mpeg4, AVI"][0], indices)
 
 
+@pytest.mark.parametrize("indices", [[1.7], [True], ["1"]])
+def test_indices_that_are_no_integers_are_refused(videos, indices):
+    with pytest.raises(UsageError, match="integers"):
+        read_frames(videos["vp9"][0], indices)
+
+
 @pytest.mark.parametrize("limit", [0, -1, float("nan")])
 def test_a_time_limit_is_above_0(videos, limit):
     with pytest.raises(UsageError, match="time limit"):

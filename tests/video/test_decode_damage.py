@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedplan_video.data.decode import DecodeError, probe, read_frames
+from schedplan_video.data.decode.timeline import UNKNOWN, Timeline, TimelineCache
 from schedplan_video.data.view import View
 
 DATA = os.environ.get("SCHEDPLAN_TEST_DATA")
@@ -189,7 +193,8 @@ def test_every_odd_file_ends_in_frames_or_a_decode_error(row):
     try:
         # Two of them are long, and their headers are right.
         frames = in_header if in_header > 10_000 else probe(path, time_limit=TIME_LIMIT).frames
-        indices = np.random.default_rng(0).integers(0, min(frames, 60), 3)
+        rng = np.random.default_rng(zlib.crc32(path.name.encode()))
+        indices = rng.integers(0, min(frames, 300), 3)
         clip = read_frames(path, indices, frames=frames, time_limit=TIME_LIMIT)
     except DecodeError as error:
         assert error.reason
@@ -223,3 +228,65 @@ def test_a_forked_process_reads_as_well(videos):
     process.join(30)
     assert process.exitcode == 0
     process.kill()
+
+
+@pytest.mark.parametrize("name", ["h264, one GOP", "vp9", "mjpeg, AVI", "mpeg4, AVI"])
+def test_a_file_that_was_cut_off_does_not_pass_for_a_shorter_one(videos, tmp_path, name):
+    path = videos[name] if name != "h264, one GOP" else encode(tmp_path / "w.mkv", "libx264", {})
+    assert probe(path).frames == 50
+    short = tmp_path / f"short{path.suffix}"
+    short.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(DecodeError):
+        probe(short)
+
+
+def test_what_may_pass_is_told_from_what_is_wrong_with_the_file(tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(DecodeError) as caught:
+        probe(tmp_path / "text.mp4")
+    assert not caught.value.passing
+    video = encode(tmp_path / "a.mp4", "libx264", {}, pictures=noise() * 40)
+    with pytest.raises(DecodeError) as caught:
+        probe(video, time_limit=0.02)
+    assert caught.value.passing
+
+
+def test_frames_are_let_go_of_without_the_garbage_collector(videos):
+    path = videos["h264, B-frames"]
+    read_frames(path, [3, 30], frames=50)
+    gc.collect()
+    gc.disable()
+    try:
+        for index in range(20):
+            read_frames(path, [index, 40], frames=50)
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
+
+
+def test_timelines_take_a_bounded_room(tmp_path):
+    cache = TimelineCache(room=20_000)
+    files = [tmp_path / str(number) for number in range(20)]
+    times = np.arange(500)
+    for file in files:
+        file.touch()
+        assert cache.get(file) is UNKNOWN
+        cache.put(file, Timeline(times, times[:1]))
+        cache.put(file, Timeline(times, times[:1]))
+    assert [cache.get(file) is not UNKNOWN for file in files] == [False] * 16 + [True] * 4
+    files[-1].write_text("changed")
+    assert cache.get(files[-1]) is UNKNOWN
+    cache.put(files[0], None)
+    assert cache.get(files[0]) is None
+
+
+def test_probing_needs_no_torch():
+    program = (
+        "import sys, schedplan_video.data.probing, schedplan_video.data.flow as f; f.FlowSettings()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; assert 'torch' not in sys.modules"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

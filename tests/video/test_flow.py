@@ -99,6 +99,17 @@ def test_a_flow_manifest_is_written_and_read(videos, tmp_path):
     assert read_manifest(tmp_path / "flow" / MANIFEST) == made
 
 
+def test_the_rate_is_the_videos_where_the_manifest_has_none(videos, tmp_path):
+    made = compute_flow(
+        listed(videos.folder, "a/one.mp4", height=HEIGHT, width=WIDTH), tmp_path / "flow"
+    )
+    assert made.videos[0].fps == pytest.approx(probe(videos.folder / "a/one.mp4").fps)
+
+
+def test_equal_settings_are_the_same_on_disk():
+    assert FlowSettings(bound=20).comment == FlowSettings(bound=20.0).comment
+
+
 def test_large_frames_are_scaled_down_first(videos, tmp_path):
     made = compute_flow(videos, tmp_path / "flow", FlowSettings(short_side=24))
     assert {(video.height, video.width) for video in made.videos} == {(24, 32)}

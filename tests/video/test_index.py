@@ -11,6 +11,7 @@ import av
 import pytest
 
 from schedplan.errors import UsageError
+from schedplan_video.data.decode import DecodeError
 from schedplan_video.data.index import (
     ProbeLog,
     Row,
@@ -23,6 +24,8 @@ from schedplan_video.data.index import (
     read_ucf101,
     split_rows,
 )
+from schedplan_video.data.index.annotations import Annotations
+from schedplan_video.data.index.locate import locate
 from schedplan_video.data.manifest import Manifest, read_manifest, write_manifest
 from schedplan_video.data.toy import make_toy
 
@@ -261,7 +264,7 @@ def test_a_root_without_any_of_the_videos_is_refused(tmp_path):
         index_videos(annotations, tmp_path / "no", ProbeLog(tmp_path / "m.csv"), validation=0)
 
 
-def test_what_was_probed_is_kept_until_the_log_is_removed(clips):
+def test_what_was_probed_is_kept(clips):
     annotations = read_folders(clips)
     (clips / "bow" / "1.mp4").write_bytes(b"")
     probed: list[str] = []
@@ -285,8 +288,7 @@ def test_what_was_probed_is_kept_until_the_log_is_removed(clips):
     first, again = probed.copy(), index(stop_after=99)
     assert sorted(probed[13:]) == sorted({first[3], first[12], *map(str, names(again, first))})
     assert again.videos == index_folders(clips).videos
-    log.remove()
-    assert not log.file.exists()
+    assert index(stop_after=0).videos == again.videos  # nothing is left to probe
 
 
 def names(manifest: Manifest, known: list[str]) -> set[str]:
@@ -370,3 +372,53 @@ def test_real_clips_split_by_recording(tmp_path):
     assert len(manifest.classes) == 6
     assert min(counts[name, "train"] for name in manifest.classes) >= 5
     assert len({(video.group, video.split) for video in manifest.videos}) == 10
+
+
+def test_what_may_have_been_the_machines_fault_is_probed_again(tmp_path):
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"")
+    with ProbeLog(tmp_path / "m.csv") as log:
+        log.add(file, DecodeError(file, None, "it takes longer than 600 seconds", passing=True))
+    with ProbeLog(tmp_path / "m.csv") as log:
+        assert log.get(file) is None
+        log.add(file, DecodeError(file, None, "no video stream"))
+    with ProbeLog(tmp_path / "m.csv") as log:
+        assert log.get(file).reason == "no video stream"
+
+
+def test_a_link_that_leads_back_is_not_followed(clips):
+    (clips / "bow" / "up").symlink_to(clips, target_is_directory=True)
+    (clips / "bow" / "self").symlink_to(clips / "bow", target_is_directory=True)
+    places = [row.path for row in read_folders(clips).rows]
+    assert (
+        len(places) == len({(clips / place).resolve() for place in places if "bow" in place}) + 10
+    )
+
+
+def test_a_root_may_lead_over_its_parent(clips, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    root = Path("..") / "clips"
+    made = index_videos(read_folders(root), root, ProbeLog(Path("m.csv")))
+    write_manifest(made, Path("m.csv"))
+    assert read_manifest("m.csv", videos=root).videos == made.videos
+    write_manifest(made, Path("..") / "m.csv")
+    again = read_manifest("../m.csv")
+    assert all(again.path(video).exists() for video in again.videos)
+
+
+def test_a_name_that_is_too_long_is_one_of_a_missing_video(clips):
+    annotations = Annotations(
+        (Row("a/" + "x" * 300, "a", None, "l:1"), Row("wave/0.mp4", "b", None, "l:2")), ("a", "b")
+    )
+    assert locate(annotations, clips) == {"wave/0.mp4": "wave/0.mp4"}
+
+
+def test_a_validation_set_that_groups_make_smaller_is_said(caplog):
+    def listed(*groups: str) -> list[Row]:
+        return [Row(f"{n}.mp4", "a", None, "", group) for n, group in enumerate(groups)]
+
+    split_rows(listed(*"aaabbbccc", *"ddddd"), validation=4, test=5)
+    assert "3 videos are set aside as 'val', not 4" in caplog.text
+    with pytest.raises(UsageError, match="no video can be set aside as 'test', where 2 should be"):
+        split_rows(listed(*"aaabbb"), validation=0, test=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -204,3 +205,17 @@ def test_transforms_can_be_sent_to_other_processes(augment):
 def test_arguments_that_do_not_fit_are_refused(call, message):
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def test_threads_do_not_change_each_others_clips():
+    transform = TrainingTransform(crop=16, short_side=(16, 20), augment="strong")
+    expected = [transform(clip(), numbers(seed)) for seed in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda seed: transform(clip(), numbers(seed)), range(40)))
+    assert all(map(torch.equal, found, expected))
+
+
+def test_crops_too_small_to_be_blurred_are_refused():
+    with pytest.raises(UsageError, match="7 or more"):
+        TrainingTransform(crop=6, short_side=(6, 6), augment="strong")
+    TrainingTransform(crop=7, short_side=(7, 7), augment="strong")

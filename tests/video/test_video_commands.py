@@ -78,7 +78,9 @@ def test_index_makes_a_manifest_of_class_folders(clips: Path, tmp_path: Path) ->
     assert "20 videos of 2 classes" in done.stderr
     assert "2 corrupt" in done.stderr
     assert re.search(r"^corrupt: .*: [12], such as a/[02]\.mp4", done.stderr, re.MULTILINE)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "clips.csv", "groups.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(".clips.csv.probed", "clips", "clips.csv", "groups.csv")
+    ]
 
 
 def test_index_finds_the_videos_of_official_annotations(manifest: Path, tmp_path: Path) -> None:
@@ -172,7 +174,18 @@ def test_index_goes_on_where_it_was_stopped(clips: Path, tmp_path: Path, how: in
     assert done.returncode == 0, done.stderr
     assert "decoding 10 videos, 10 are known" in done.stderr
     assert {video.status for video in read_manifest(output).videos} == {"ok"}
-    assert not log.exists()
+    again = process(*arguments, "--seed", 1)
+    assert "decoding 0 videos, 20 are known" in again.stderr
+
+
+def test_index_writes_over_no_other_file(clips: Path, tmp_path: Path) -> None:
+    annotations = tmp_path / "listed.csv"
+    annotations.write_text("path,class\na/0.mp4,a\n")
+    done = process(
+        *("index", "csv", "--root", clips, "--annotations", annotations, "-o", annotations)
+    )
+    assert (done.returncode, annotations.read_text()) == (2, "path,class\na/0.mp4,a\n")
+    assert "there is another file" in done.stderr
 
 
 def test_check_shows_what_is_not_as_the_manifest_says(clips: Path, tmp_path: Path) -> None:

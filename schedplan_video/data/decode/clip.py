@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from av.video.frame import VideoFrame
 
 from .errors import DecodeError
 from .picture import Renderer
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Clip:
@@ -47,5 +50,7 @@ class Clip:
 
     def tensor(self) -> torch.Tensor:
         """Return uint8 of shape (T, C, H, W), channels last in memory, once all frames are in."""
+        import torch  # here: processes that only probe are many, and do well without it
+
         assert self._pictures is not None
         return torch.from_numpy(self._pictures).permute(0, 3, 1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from schedplan.errors import UsageError
 
@@ -17,22 +18,27 @@ class DecodeError(UsageError):
         path: the video file or folder of images.
         frame: index of the frame that could not be had, or None if it is the video as a whole.
         reason: why, as one sentence without a final full stop.
+        passing: whether it may be no fault of the file, such as a disk that does not answer, so
+            that another try is worth while.
 
     Example:
         >>> print(DecodeError("hug/7.avi", 31, "the video ends after 30 frames"))
         hug/7.avi: frame 31: the video ends after 30 frames
     """
 
-    def __init__(self, path: str | Path, frame: int | None, reason: str) -> None:
+    def __init__(
+        self, path: str | Path, frame: int | None, reason: str, *, passing: bool = False
+    ) -> None:
         what = reason if frame is None else f"frame {frame}: {reason}"
         super().__init__(what, where=str(path))
         self.file = Path(path)
         self.frame = frame
         self.reason = reason
+        self.passing = passing
 
-    def __reduce__(self) -> tuple[type, tuple[Path, int | None, str]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Survive the way out of a worker process."""
-        return type(self), (self.file, self.frame, self.reason)
+        return type(self), (self.file, self.frame, self.reason), {"passing": self.passing}
 
 
 def reason_of(error: BaseException) -> str:

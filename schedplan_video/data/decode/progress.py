@@ -57,6 +57,11 @@ class Progress:
         """Give the reading its whole time again, from now on."""
         self._end = time.monotonic() + self.time_limit
 
+    @property
+    def has_time(self) -> bool:
+        """Whether the reading may go on."""
+        return time.monotonic() <= self._end
+
     def at(self, frame: int) -> None:
         """Note the frame worked on.
 
@@ -64,7 +69,7 @@ class Progress:
             TimeoutError: the time is up.
         """
         self.frame = frame
-        if time.monotonic() > self._end:
+        if not self.has_time:
             raise TimeoutError
 
 
@@ -73,9 +78,16 @@ def failures(progress: Progress) -> Iterator[None]:
     """Turn whatever goes wrong in a reading into a `DecodeError`."""
     try:
         yield
-    except (TimeoutError, av.ExitError):  # the latter is what an interrupted read of FFmpeg raises
+    except (TimeoutError, av.ExitError) as error:  # what an interrupted read of FFmpeg raises
+        if progress.has_time:  # the time of a network file system is up, not that of the reading
+            reason = reason_of(error)
+            raise DecodeError(progress.path, progress.frame, reason, passing=True) from error
         reason = f"it takes longer than {progress.time_limit:g} seconds"
-        raise DecodeError(progress.path, progress.frame, reason) from None
+        raise DecodeError(progress.path, progress.frame, reason, passing=True) from None
+    except (OSError, MemoryError) as error:
+        passing = not isinstance(error, (FileNotFoundError, EOFError, ValueError))
+        reason = reason_of(error)
+        raise DecodeError(progress.path, progress.frame, reason, passing=passing) from error
     except _FAILURES as error:
         raise DecodeError(progress.path, progress.frame, reason_of(error)) from error
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from schedplan.checks import require_choice
 from schedplan.errors import UsageError
@@ -17,6 +17,9 @@ from .clip import Clip
 from .info import VideoInfo
 from .picture import RENDERERS, Renderer
 from .progress import Progress, failures, guarded
+
+if TYPE_CHECKING:
+    import torch
 
 
 def probe(path: str | Path, *, time_limit: float = 600.0) -> VideoInfo:
@@ -83,9 +86,11 @@ def read_frames(
         >>> read_frames("push/4.mp4", [0, 8, 8], frames=250, view=view).shape  # doctest: +SKIP
         torch.Size([3, 3, 224, 224])
     """
-    wanted = np.asarray(indices, dtype=np.int64)
-    if wanted.size == 0 or wanted.min() < 0:
-        raise UsageError(f"cannot read frames {list(indices)}", allowed="at least one, from 0 up")
+    wanted = np.asarray(indices)
+    if wanted.size == 0 or wanted.dtype.kind not in "iu" or wanted.min() < 0:
+        raise UsageError(
+            f"cannot read frames {list(indices)}", allowed="one or more integers from 0 up"
+        )
 
     require_choice("modality", modality, RENDERERS, error=UsageError)
     renderer = RENDERERS[modality](view)

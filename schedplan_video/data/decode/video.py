@@ -7,14 +7,13 @@ else frames are counted from the start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
-from functools import lru_cache
-from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -23,7 +22,7 @@ from .errors import DecodeError
 from .info import VideoInfo
 from .orientation import Orientation
 from .progress import Progress
-from .timeline import Timeline
+from .timeline import UNKNOWN, Timeline, TimelineCache
 
 # Containers that store a presentation time with every packet and can seek by it. AVI stores none,
 # and transport streams have no index.
@@ -33,12 +32,18 @@ _TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 # VP8 has packets that show nothing, so that the n-th time is not the n-th frame.
 _TIMED_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "libdav1d", "libaom-av1"})
 
+# The unit of an H.264 picture after which nothing refers to what was before it.
+_IDR = 5
+
 # Codecs that can leave out pictures: all of them, or those to which no other refers. What HEVC
 # calls so may still be referred to from a higher temporal layer.
 _SKIPPING_CODECS = frozenset({"h264"})
 
 # A header may claim any size and gets memory for it: no picture is larger than 8K.
 LIMITS = {"max_pixels": str(7680 * 4320)}
+
+# A file that lacks more than this share of what it says, and more than these frames, is cut off.
+_CUT_OFF, _FEW = Fraction(1, 10), 3
 
 # While FFmpeg opens a file it decodes some frames, to learn how far they are out of order. That
 # takes longer than the rest of opening, and frames that are known by their times do not need it.
@@ -55,6 +60,7 @@ def probe(progress: Progress) -> VideoInfo:
         if first is None:
             raise DecodeError(progress.path, None, "no frame can be decoded")
         duration = _duration(times, stream)
+        _check_whole(progress, times, duration, container, stream)
     orientation = Orientation.of(first)
     height, width = orientation.shown_size(first)
     return VideoInfo(
@@ -71,6 +77,42 @@ def each(progress: Progress) -> Iterator[VideoFrame]:
     """Yield all frames."""
     with _opened(progress, LIMITS) as (container, stream):
         yield from _in_order(container, stream, progress)
+
+
+def _check_whole(
+    progress: Progress,
+    times: list[int | None],
+    duration: Fraction | None,
+    container: InputContainer,
+    stream: VideoStream,
+) -> None:
+    """Raise `DecodeError` if a file is much shorter than its header says, as if it were cut off.
+
+    Headers that are wrong by a few frames are common and no matter.
+    """
+    promised = _promised_end(container, stream)
+    if promised is None or duration is None:
+        return
+    known = [time for time in times if time is not None]
+    late = min(known) * stream.time_base if known and stream.time_base else Fraction()
+    count, lost = len(times), promised - max(late, Fraction()) - duration
+    if lost > _CUT_OFF * promised and lost > _FEW * duration / count:
+        total = round(promised / duration * count)
+        reason = f"the file is cut off or damaged: it has {count} frames of about {total}"
+        raise DecodeError(progress.path, None, reason)
+
+
+def _promised_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the second at which the header says the stream ends, where such headers are right.
+
+    MP4 says it before edits, and cannot be read at all if it is cut off.
+    """
+    if container.format.name == "avi" and stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    alone = len(container.streams) == 1  # else the file may last longer than the pictures
+    if container.format.name == "matroska,webm" and container.duration and alone:
+        return Fraction(container.duration, av.time_base)
+    return None
 
 
 def _duration(times: list[int | None], stream: VideoStream) -> Fraction | None:
@@ -110,14 +152,14 @@ def _by_count(progress: Progress, clip: Clip) -> None:
 def _by_time(progress: Progress, clip: Clip, frames: int) -> bool:
     """Put frames into a clip by seeking, and return whether that gave all of them."""
     missing = set(clip.frames.tolist())
-    known = _known_timelines(progress.path)
-    if None in known:
+    timeline = _timelines.get(progress.path)
+    if timeline is None:
         return False
     try:
         with _opened(progress, _NO_TRIAL) as (container, stream):
-            if not known:
-                known.append(_timeline(container, stream))
-            timeline = known[0]
+            if timeline is UNKNOWN:
+                timeline = _timeline(container, stream)
+                _timelines.put(progress.path, timeline)
             if timeline is None or not len(timeline.times) == frames > clip.frames[-1]:
                 return False
             container.seek(int(timeline.times[0]), stream=stream)
@@ -144,15 +186,7 @@ def _read_head(container: InputContainer, stream: VideoStream) -> None:
         codec.decode(next(container.demux(stream)))
 
 
-def _known_timelines(path: Path) -> list[Timeline | None]:
-    stat = path.stat()
-    return _memory(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)  # of a few KB each; for files that are read again and again
-def _memory(path: Path, size: int, modified: int) -> list[Timeline | None]:
-    """Return the list that keeps the timeline of a file of this size and date, once it is found."""
-    return []
+_timelines = TimelineCache()
 
 
 def _timeline(container: InputContainer, stream: VideoStream) -> Timeline | None:
@@ -163,7 +197,36 @@ def _timeline(container: InputContainer, stream: VideoStream) -> Timeline | None
         return None
     if len(container.streams.video) > 1:  # without trial, FFmpeg may have chosen another one
         return None
-    return Timeline.of(container.demux(stream))
+    is_key = _is_idr(stream) if stream.codec_context.name == "h264" else _is_marked
+    return Timeline.of(container.demux(stream), is_key) if is_key else None
+
+
+def _is_marked(packet: Packet) -> bool:
+    return packet.is_keyframe
+
+
+def _is_idr(stream: VideoStream) -> Callable[[Packet], bool] | None:
+    """Return the test whether an H.264 packet is a picture from which decoding may start.
+
+    Others are marked as well: those at which a picture that is refreshed piece by piece begins to
+    be repaired, and which are wrong at first. None if the packets are not as MP4 has them.
+    """
+    head = stream.codec_context.extradata
+    if not head or len(head) < 5 or head[0] != 1:
+        return None
+    size = (head[4] & 3) + 1  # of the length before each unit
+
+    def test(packet: Packet) -> bool:
+        if not packet.is_keyframe:
+            return False
+        data, place = memoryview(packet), 0
+        while place + size < len(data):
+            if data[place + size] & 31 == _IDR:
+                return True
+            place += size + int.from_bytes(data[place : place + size], "big")
+        return False
+
+    return test
 
 
 @contextmanager

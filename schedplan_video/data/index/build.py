@@ -137,6 +137,16 @@ def _set_aside(rows: Sequence[Row], split: str, size: float, seed: int) -> list[
         )
     except UsageError as error:
         raise error.at(f"the split {split!r}") from None
+    if not any(chosen) and round(size):
+        raise AnnotationError(
+            f"no video can be set aside as {split!r}, where {round(size)} should be",
+            hint="groups stay together and every class keeps one: smaller groups would help",
+        )
+    if sum(chosen) < round(size):
+        logger.warning(
+            "%d videos are set aside as %r, not %d: groups stay together, every class keeps one",
+            *(sum(chosen), split, round(size)),
+        )
     moved = {row.path for row, is_chosen in zip(training, chosen, strict=True) if is_chosen}
     return [replace(row, split=split) if row.path in moved else row for row in rows]
 

@@ -25,12 +25,14 @@ def read_folders(root: Path, groups: Path | None = None) -> Annotations:
     """
     if not root.is_dir():
         raise AnnotationError("there is no such folder", where=str(root))
-    rows = list(_rows(root))
+    passed_over: list[str] = []
+    rows = list(_rows(root, passed_over))
     if not rows:
         raise AnnotationError("there is no folder of videos", where=str(root))
     if groups is not None:
         rows = _grouped(root, rows, read_groups(groups))
-    return collect(rows, movable=False)
+    left_out = [f"files {suffix or 'without a suffix'}, no videos" for suffix in passed_over]
+    return collect(rows, left_out=left_out, movable=False)
 
 
 def read_groups(file: Path) -> dict[Path, str]:
@@ -56,11 +58,11 @@ def read_groups(file: Path) -> dict[Path, str]:
     }
 
 
-def _rows(root: Path) -> Iterator[Row]:
+def _rows(root: Path, passed_over: list[str]) -> Iterator[Row]:
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         if folder.name.startswith("."):
             continue
-        found = sorted(walk_videos(folder))
+        found = sorted(walk_videos(folder, passed_over))
         if not found:
             raise AnnotationError("the class has no video", where=str(folder))
         for path in found:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path, PurePosixPath
 
+from ..processes import is_there
 from .annotations import AnnotationError, Annotations, Row
+
+_SUFFIXES = (
+    ".3g2 .3gp .asf .avi .dv .f4v .flv .gif .ivf .m1v .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4"
+    " .mpe .mpeg .mpg .mts .mxf .nut .ogg .ogv .qt .rm .rmvb .ts .vob .webm .wmv .y4m"
+)
+
+VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
+"""Of the files that count as videos. Those that the system calls so differ from one to another."""
 
 _NUMBERED_IMAGE = re.compile(r"(?!\.).*\d.*\.(jpe?g|png)", re.IGNORECASE)
 
@@ -28,7 +36,7 @@ def locate(annotations: Annotations, root: Path) -> dict[str, str]:
     if not root.is_dir():
         raise AnnotationError("there is no such folder", where=str(root))
     rows = annotations.rows
-    places = {row.path: row.path for row in rows if (root / row.path).exists()}
+    places = {row.path: row.path for row in rows if is_there(root / row.path)}
     lost = [row for row in rows if row.path not in places]
     if annotations.movable and lost:
         found = _search(root, {_stem(row) for row in lost}, set(places))
@@ -41,25 +49,31 @@ def locate(annotations: Annotations, root: Path) -> dict[str, str]:
     return places
 
 
-def walk_videos(root: Path) -> Iterator[Path]:
+def walk_videos(root: Path, passed_over: list[str] | None = None) -> Iterator[Path]:
     """Yield what may be a video below `root`: files, and folders that hold numbered images.
 
-    Passed over are names that start with a dot, and names of another kind of file, such as `.txt`.
+    Passed over are names that start with a dot, files whose suffix is none of `VIDEO_SUFFIXES`, and
+    folders that a link leads back to. The suffixes of the files are put into `passed_over`.
     """
+    seen = set()
     for folder, names, files in os.walk(root, followlinks=True):
+        if (place := os.path.realpath(folder)) in seen:
+            names.clear()
+            continue
+        seen.add(place)
         videos = [name for name in files if _may_be_video(name)]
         if not videos and Path(folder) != root and any(map(_NUMBERED_IMAGE.fullmatch, files)):
             yield Path(folder)
             names.clear()
+        elif passed_over is not None:
+            others = (name for name in files if name not in videos and not name.startswith("."))
+            passed_over.extend(Path(name).suffix.lower() for name in others)
         yield from (Path(folder, name) for name in videos)
         names[:] = [name for name in names if not name.startswith(".")]
 
 
 def _may_be_video(name: str) -> bool:
-    kind, _ = mimetypes.guess_type(name)
-    return not name.startswith(".") and (
-        kind is None or kind.startswith("video/") or kind == "image/gif"
-    )
+    return not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 
 def _stem(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""What probing has found so far, kept beside the manifest until that is written."""
+"""What probing has found, kept beside the manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from ..probing import Found
 
 
 class ProbeLog:
-    """An append-only file of probing results, so that indexing can go on where it was cut off.
+    """An append-only file of probing results, so that no file is decoded again without need.
+
+    Indexing goes on with it where it was cut off; and other splits, or some files that were mended,
+    need no more than what has changed.
 
     A result counts as long as the file has the size and time of change that it had. A line that was
     cut off is passed over. Used in a `with` statement.
@@ -51,15 +54,13 @@ class ProbeLog:
         return found if found is not None and state == _state(file) else None
 
     def add(self, file: Path, found: Found) -> None:
-        """Keep what was found in `file`."""
+        """Keep what was found in `file`, unless another try may find something else."""
+        if isinstance(found, DecodeError) and found.passing:
+            return
         said = found.reason if isinstance(found, DecodeError) else found._asdict()
         json.dump([str(file), _state(file), said], self._stream)
         self._stream.write("\n")
         self._stream.flush()
-
-    def remove(self) -> None:
-        """Forget everything, once the manifest is written."""
-        self.file.unlink(missing_ok=True)
 
     def _recall(self, line: str) -> None:
         try:
