@@ -110,6 +110,14 @@ def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan) -> Plan:
     return confirmed
 
 
+def say_other_options(plan: Plan, setup: Setup) -> None:
+    """Say which of the trainer's options are not those that the plan was found with."""
+    found_with = plan.provenance["config"].get("trainer", {})
+    for name, value in (setup.config.trainer.model_extra or {}).items():
+        if found_with.get(name) != value:
+            log.info("for the replay, trainer.%s is %s", name, value)
+
+
 def load_front(setup: Setup, folder: RunFolder) -> dict[Path, Plan]:
     """Return the plans that trade score for cost, the cheapest first; none if not asked for."""
     if not isinstance(setup.options.frontier, Pareto):

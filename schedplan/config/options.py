@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, ConfigDict, Strict, ValidationError, create_model
 
 from schedplan.config.yaml_file import KeyPath, unknown_key
-from schedplan.errors import ConfigError, SchedplanError
+from schedplan.errors import ConfigError, MissingKeyError, SchedplanError
 
 _SCALARS = (bool, int, float, str)
 
@@ -87,7 +87,9 @@ def from_pydantic(error: ValidationError, path: KeyPath = ()) -> ConfigError:
     place = (*path, *first["loc"])
     name = ".".join(map(str, place))
     if first["type"] == "missing":
-        return ConfigError(f"the key {name!r} is missing", path=place)
+        return MissingKeyError(
+            f"the key {name!r} is missing", hint=f"add it, or --set {name}=...", path=place
+        )
     return ConfigError(f"{name} is {first['input']!r}", allowed=_expected(first["msg"]), path=place)
 
 
