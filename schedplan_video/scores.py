@@ -31,8 +31,10 @@ class Scores:
     losses: np.ndarray
 
     def check_complete(self, videos: int, views: int) -> None:
-        """Raise `RuntimeError` unless every row below `videos` is there, with `views` views."""
-        wrong = np.bincount(self.rows, self.views, minlength=videos) != views
+        """Raise `RuntimeError` unless all rows below `videos` are there, with `views` views each,
+        and no other."""
+        found = np.bincount(self.rows, self.views, minlength=videos)
+        wrong = found != np.where(np.arange(len(found)) < videos, views, 0)
         if wrong.any():
             rows = ", ".join(map(str, np.flatnonzero(wrong)[:5]))
             raise RuntimeError(f"not scored from {views} views each: {wrong.sum()} rows ({rows})")
@@ -46,9 +48,9 @@ def merge(parts: Iterable[Scores]) -> Scores:
             as the share of a process for which no video was left.
 
     Example:
-        >>> one, both = np.array([1]), np.array([0, 1])
-        >>> part = Scores(one, one, one, np.array([[0.2, 0.8]]), np.array([0.5]))
-        >>> other = Scores(both, both, both + 1, np.array([[1, 0], [0.5, 0.5]]), np.array([0, 2.0]))
+        >>> one, both, once = np.array([1]), np.array([0, 1]), np.array([1, 1])
+        >>> part = Scores(one, one, 3 * one, np.array([[0.5, 0.5]]), np.array([2.0]))
+        >>> other = Scores(both, both, once, np.array([[1, 0], [0.1, 0.9]]), np.array([0, 2.0]))
         >>> merge([part, other]).scores.tolist()
         [[1.0, 0.0], [0.4, 0.6]]
     """

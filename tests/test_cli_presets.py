@@ -121,6 +121,7 @@ def test_a_preset_is_run_resumed_and_trained_along(folder):
     data = ["--set", "trainer.data=here", "-f", "json"]
     plan = json.loads(schedplan("run", "--preset", "small", *data, cwd=folder).stdout)
     assert [stage["epochs"] for stage in plan["stages"]] == [2, 2, 2]
+    assert plan["provenance"]["source"] == "--preset small"
     again = schedplan("run", "--preset", "small", "--plugin", "stranger", *data, cwd=folder)
     assert "finished" in again.stderr
     assert schedplan("replay", "runs/small", cwd=folder).stdout

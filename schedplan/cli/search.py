@@ -74,7 +74,7 @@ def _search(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
             keep_snapshots=setup.config.search.keep_snapshots,
             retry_failed=retry_failed,
             config=facts,
-            provenance={"config": facts, "source": str(Path(setup.document.file).resolve())},
+            provenance={"config": facts, "source": setup.source},
         )
 
 

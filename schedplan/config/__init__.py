@@ -284,6 +284,12 @@ class Setup:
             name=config.name,
         )
 
+    @property
+    def source(self) -> str:
+        """Where the configuration comes from: an absolute path, or a preset."""
+        file = Path(self.document.file)
+        return str(file.resolve()) if file.exists() else self.document.file
+
     def facts(self) -> dict[str, Any]:
         """Return the configuration as plain data, defaults filled in."""
         return self.config.model_dump(mode="json")
