@@ -69,7 +69,7 @@ def evaluate(
     if confusion_:
         write_text(confusion_, _as_csv(confused, listed.classes))
     metrics, by_class = measure(found), _by_class(confused, listed.classes)
-    title = f"{snapshot} on {split}, {clips} x {crops} views"
+    title = f"{split}: {clips} x {crops} views"
     shown = Group(pairs_table(title, metrics), _class_table(by_class))
     facts = {"snapshot": str(snapshot), "split": split, **views, **metrics}
     print_data({**facts, "by_class": by_class}, shown, form)

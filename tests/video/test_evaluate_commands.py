@@ -95,7 +95,7 @@ def test_evaluate_measures_as_planning_does_on_request(manifest, snapshot, train
     expected = trainer.evaluate()
     assert {name: report[name] for name in expected} == pytest.approx(expected)
     table = run(*places, *planning).stdout
-    assert "1 x 1 views" in table
+    assert "val: 1 x 1 views" in table
     assert "mean_top135" in table
     assert "vertical_red_first" in table
 
