@@ -68,6 +68,10 @@ class ConfigError(UsageError):
     """A configuration that cannot be used."""
 
 
+class MissingKeyError(ConfigError):
+    """A configuration that leaves out what has to be said."""
+
+
 class SpaceError(UsageError):
     """An axis, a link or a value that does not fit the space."""
 

@@ -40,6 +40,16 @@ def schedplan_presets() -> Mapping[str, Factory]:  # type: ignore[empty-body]
 
 
 @hookspec
+def schedplan_configs() -> Mapping[str, Factory]:  # type: ignore[empty-body]
+    """Return functions () -> the text of a configuration, for `run --preset NAME` and its like."""
+
+
+@hookspec
+def schedplan_plans() -> Mapping[str, Factory]:  # type: ignore[empty-body]
+    """Return functions () -> Plan, for `replay --preset NAME` and its like."""
+
+
+@hookspec
 def schedplan_commands() -> Mapping[str, Factory]:  # type: ignore[empty-body]
     """Return typer applications, for `schedplan NAME ...`, where NAME is also the plug-in's."""
 

@@ -34,16 +34,16 @@ class Stage:
         params: all hyperparameters.
         epochs: at least 1, but for a plan's `initial` and `final`.
         score: the metric at the end of the stage as the knee estimator has it; a fitted value
-            where a curve is fitted.
-        observed: the metric that was measured there.
+            where a curve is fitted. None where it is not known, as in a published plan.
+        observed: the metric that was measured there; None likewise.
         seed: what the trainer was begun with.
     """
 
     state: str
     params: dict[str, Any]
     epochs: int
-    score: float
-    observed: float
+    score: float | None
+    observed: float | None
     seed: int
 
 
@@ -56,7 +56,7 @@ class Plan:
         metric: what was planned for.
         mode: `max` or `min`.
         score: the metric expected at the end, as it is measured under the settings of the last of
-            `path`.
+            `path`; None where it is not known.
         initial: where the model was made, if no epoch was kept there: a stage of 0 epochs.
         stages: one or more; none only if no training improved on the initial model.
         final: where the plan ends, if no epoch was kept there: a stage of 0 epochs.
@@ -80,7 +80,7 @@ class Plan:
     name: str
     metric: str
     mode: Mode
-    score: float
+    score: float | None
     stages: tuple[Stage, ...]
     initial: Stage | None = None
     final: Stage | None = None
@@ -126,9 +126,13 @@ class Plan:
         facts = {"version": VERSION, **asdict(self)}
         return {**facts, "stages": list(facts["stages"])}
 
+    def as_yaml(self) -> str:
+        """Return the text of the plan's file."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False)
+
     def save(self, path: Path) -> None:
         """Write the plan as YAML."""
-        write_text(path, yaml.safe_dump(self.as_dict(), sort_keys=False))
+        write_text(path, self.as_yaml())
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:

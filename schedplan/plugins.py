@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import pluggy
 
@@ -27,8 +28,10 @@ from schedplan.knees import (
 from schedplan.rules import Fixed, Forbid, Forward, MaxStep, OneAxis
 from schedplan.simulator import SimulatedTrainer, StagedTrainer
 
-Kind: TypeAlias = Literal["trainers", "rules", "estimators", "presets", "commands"]
-KINDS: tuple[Kind, ...] = ("trainers", "rules", "estimators", "presets", "commands")
+Kind: TypeAlias = Literal[
+    "trainers", "rules", "estimators", "presets", "configs", "plans", "commands"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 BUILT_IN = "schedplan"
 """The name under which the built-ins are registered."""
@@ -167,6 +170,19 @@ class Plugins:
 def installed() -> dict[str, EntryPoint]:
     """Return the plug-ins that are installed, by name, without loading them."""
     return {point.name: point for point in entry_points(group="schedplan")}
+
+
+def offered(kind: Kind) -> dict[str, Entry]:
+    """Return everything of a kind by name, from all plug-ins that are installed and can be loaded.
+
+    Raises:
+        PluginError: if two plug-ins claim one name.
+    """
+    sound = []
+    for name in installed():
+        with suppress(PluginError):  # `schedplan plugins` tells what is wrong with it
+            sound += Plugins([name]).names
+    return Plugins(sound).all(kind)
 
 
 def import_attribute(reference: str, extra: str | None = None) -> Any:

@@ -1,55 +1,32 @@
-"""Accuracy on one centre clip per video, the evaluation while planning.
+"""Scoring videos, while planning and at the end (paper, section 5; PAPER.md, section 7).
 
-The clip is as long as in training and lies in the middle of the video.
+While planning, a video is seen in one clip in its middle, as long as in training, and one crop. At
+the end, in 10 clips spread over it and 3 crops of each; the softmax scores of all views and all
+heads are averaged. Views are scored in micro-batches: memory grows with those, not with the views.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from schedplan.errors import UsageError
 from schedplan_video import snapshots
 from schedplan_video.config import StageSettings
 from schedplan_video.data.dataset import ClipDataset
+from schedplan_video.data.flow import rgb_path
 from schedplan_video.data.loader import Batch, ClipLoader
 from schedplan_video.data.manifest import Manifest
 from schedplan_video.data.transforms import EvaluationTransform
-from schedplan_video.engine import check_finite, find_device, forward, summed_loss
-
-METRICS = ("top1", "top5", "mean_top135", "loss")
-"""Keys of what `evaluate` returns."""
-
-_RANKS = (1, 3, 5)
-
-
-def scales(classes: int, heads: int) -> dict[str, tuple[float, float]]:
-    """Return the score of guessing and the best one of each of `METRICS`.
-
-    Args:
-        classes: how many there are.
-        heads: of the network, over which the loss is summed.
-
-    Returns:
-        Nothing about metrics that guessing gets right, such as top5 among 5 classes.
-
-    Example:
-        >>> scales(classes=10, heads=1)["top5"]
-        (0.5, 1.0)
-        >>> "top5" in scales(classes=5, heads=1)
-        False
-    """
-    top1, top3, top5 = (min(rank / classes, 1.0) for rank in _RANKS)
-    mean = (top1 + top3 + top5) / len(_RANKS)
-    chance = {"top1": top1, "top5": top5, "mean_top135": mean, "loss": heads * math.log(classes)}
-    perfect = {**dict.fromkeys(METRICS, 1.0), "loss": 0.0}
-    return {
-        name: (chance[name], perfect[name]) for name in METRICS if chance[name] != perfect[name]
-    }
+from schedplan_video.engine import check_finite, find_device, forward, share_cores
+from schedplan_video.scores import Scores, merge
+from schedplan_video.snapshots import SnapshotMeta
+from schedplan_video.streams import Stream
 
 
 def scores(logits: tuple[Tensor, ...]) -> Tensor:
@@ -69,68 +46,126 @@ def scores(logits: tuple[Tensor, ...]) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, loader: Iterable[Batch], device: torch.device) -> dict[str, float]:
-    """Measure `model` on every sample of `loader`, each counted once.
+def score(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> Scores:
+    """Return what `model` says about the videos in `batches`, averaged over their views.
 
-    Returns:
-        top1, top5: share of samples whose label is among the 1 or 5 highest scores, in [0, 1];
-        with fewer than 5 classes, top5 is 1.
-        mean_top135: mean of top-1, top-3 and top-5.
-        loss: cross-entropy summed over heads, mean over samples, as in training.
+    The views of a video may lie in several batches; there may be no batch at all.
 
     Raises:
         NotFiniteError: the network's output is not finite.
     """
     model.eval()
-    hits = torch.zeros(len(_RANKS), dtype=torch.int64)
-    loss, samples = 0.0, 0
-    for batch in loader:
-        logits, labels = forward(model, batch, device)
-        loss += summed_loss(logits, labels).item()
-        check_finite(loss)
-        hits += _hits(scores(logits), labels).cpu()
-        samples += len(labels)
-    top1, top3, top5 = (hits / samples).tolist()
-    return {
-        "top1": top1,
-        "top5": top5,
-        "mean_top135": (top1 + top3 + top5) / len(_RANKS),
-        "loss": loss / samples,
-    }
+    # Merged at once, batch by batch: what is kept is the size of one view for each video.
+    return merge(merge([_score_views(model, batch, device)]) for batch in batches)
 
 
-def _hits(prediction: Tensor, labels: Tensor) -> Tensor:
-    """Count, for each of `_RANKS`, the samples whose label is among that many best scores."""
-    best = prediction.topk(min(max(_RANKS), prediction.shape[1])).indices
-    found = best == labels[:, None]
-    return torch.stack([found[:, :rank].sum() for rank in _RANKS])
+def _score_views(model: nn.Module, batch: Batch, device: torch.device) -> Scores:
+    """Return the scores of each view, so that a row may be there several times."""
+    logits, labels = forward(model, batch, device)
+    losses = torch.stack(
+        [functional.cross_entropy(head, labels, reduction="none") for head in logits]
+    )
+    check_finite(losses.sum().item())
+    return Scores(
+        rows=batch[2].numpy(),
+        labels=batch[1].numpy(),
+        views=np.ones(len(labels), dtype=np.int64),
+        scores=scores(logits).cpu().double().numpy(),
+        losses=losses.sum(dim=0).cpu().double().numpy(),
+    )
 
 
-def centre_clips(
-    manifest: Manifest, split: str, settings: StageSettings, transform: EvaluationTransform
+def evaluation_clips(
+    manifest: Manifest,
+    split: str,
+    settings: StageSettings,
+    transform: EvaluationTransform,
+    *,
+    clips: int = 1,
+    clips_at_once: int | None = None,
 ) -> ClipDataset:
-    """Return the centre clip of every video of a split, in the manifest's order."""
+    """Return the clips of every video of a split, in the manifest's order; one is the centre."""
     return ClipDataset(
         manifest,
         split,
         sampling=settings.sampling,
         length=settings.clip_length,
         stride=settings.stride,
+        clips=clips,
+        clips_at_once=clips_at_once,
         transform=transform,
         seed=0,
         train=False,
     )
 
 
-def evaluate_snapshot(
-    folder: Path, manifest: Manifest, split: str, *, workers: int = 0, device: str = "auto"
-) -> dict[str, float]:
-    """Measure a saved model on a split, with clips and views as when it was saved.
+def score_snapshot(
+    folder: Path,
+    manifest: Manifest,
+    split: str,
+    *,
+    clips: int,
+    crops: int,
+    batch_size: int,
+    workers: int = 0,
+    device: str = "auto",
+    track: Callable[[Iterable[Batch], int], Iterable[Batch]] = lambda batches, total: batches,
+) -> Scores:
+    """Return what a saved model says about the videos of a split.
+
+    Clips have the length, stride and sampling of the stage that the model was trained in last.
+
+    Args:
+        folder: of the snapshot.
+        manifest: the videos.
+        split: one of the manifest's.
+        clips: clips of a video, evenly spaced from end to end; 1 is the centre.
+        crops: of a clip. 1 is the centre as planning sees it; several are as high as the frame and
+            evenly spaced along its longer side.
+        batch_size: the most views to be held and scored at once, but at least the crops of one
+            clip. A video is decoded once for each micro-batch that its views fill.
+        workers: processes that decode; 0 decodes in this one.
+        device: see `engine.find_device`.
+        track: passes on so many batches, and may show progress.
 
     Raises:
-        UsageError: no snapshot in `folder`, or a manifest with other classes or another modality.
+        UsageError: no snapshot in `folder`, a manifest with other classes or another modality, or a
+            number below 1.
+        DecodeError: a video cannot be decoded.
+
+    Example:
+        >>> found = score_snapshot(  # doctest: +SKIP
+        ...     Path("runs/mine/model"), manifest, "test", clips=10, crops=3, batch_size=32
+        ... )
+        >>> measure(found)["top1"]  # doctest: +SKIP
     """
     meta, target = snapshots.read_meta(folder), find_device(device)
+    _check_fit(folder, meta, manifest)
+    dataset, items = _views(meta, manifest, split, clips, crops, batch_size)
+    loader = ClipLoader(dataset, items, workers=workers, pin_memory=target.type == "cuda")
+    if target.type == "cpu":
+        share_cores(workers)
+    model = meta.architecture.build()
+    snapshots.load_model(folder, model, meta.architecture)
+    with loader.epoch() as batches:
+        found = score(model.to(target), track(batches, len(loader)), target)
+    found.check_complete(len(dataset.videos), clips * crops)
+    return found
+
+
+def name_videos(found: Scores, manifest: Manifest, split: str) -> Stream:
+    """Return scores of a split's videos with the names that they have in every stream."""
+    videos = manifest.split(split)
+    return Stream(
+        videos=np.array([rgb_path(videos[row]) for row in found.rows]),
+        labels=found.labels,
+        classes=np.array(manifest.classes),
+        scores=found.scores,
+    )
+
+
+def _check_fit(folder: Path, meta: SnapshotMeta, manifest: Manifest) -> None:
+    """Raise `UsageError` unless the videos are what the model was trained for."""
     if manifest.classes != meta.classes:
         raise UsageError(
             f"the manifest's classes are {', '.join(manifest.classes)}",
@@ -143,11 +178,18 @@ def evaluate_snapshot(
             where=str(folder),
             allowed=f"{meta.architecture.in_channels} channels, the model's input",
         )
-    model = meta.architecture.build()
-    snapshots.load_model(folder, model, meta.architecture)
-    transform = EvaluationTransform(meta.crop, meta.evaluation_side)
-    clips = centre_clips(manifest, split, meta.settings, transform)
-    pin_memory = target.type == "cuda"
-    loader = ClipLoader(clips, meta.settings.batch_size, workers=workers, pin_memory=pin_memory)
-    with loader.epoch() as batches:
-        return evaluate(model.to(target), batches, target)
+
+
+def _views(
+    meta: SnapshotMeta, manifest: Manifest, split: str, clips: int, crops: int, batch_size: int
+) -> tuple[ClipDataset, int]:
+    """Return the views to be scored, and how many of the dataset's items make a micro-batch."""
+    if batch_size < 1:
+        raise UsageError(f"the batch size is {batch_size}", allowed="1 or more")
+    side = meta.evaluation_side
+    transform = EvaluationTransform(meta.crop if crops == 1 else side, side, crops)
+    at_once = max(min(clips, batch_size // crops), 1)
+    dataset = evaluation_clips(
+        manifest, split, meta.settings, transform, clips=clips, clips_at_once=at_once
+    )
+    return dataset, max(batch_size // (at_once * crops), 1)

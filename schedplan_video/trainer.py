@@ -19,9 +19,11 @@ from schedplan_video.config import check_defaults, stage_settings
 from schedplan_video.data.dataset import ClipDataset
 from schedplan_video.data.loader import TIME_LIMIT, ClipLoader
 from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
+from schedplan_video.data.splits import split_names
 from schedplan_video.data.toy import make_toy
 from schedplan_video.data.transforms import EvaluationTransform, TrainingTransform
-from schedplan_video.evaluate import METRICS, centre_clips, evaluate, scales
+from schedplan_video.evaluate import evaluation_clips, score
+from schedplan_video.metrics import METRICS, measure, scales
 from schedplan_video.models.freezing import freeze_batchnorm
 from schedplan_video.models.registry import check_name
 from schedplan_video.snapshots import Architecture, SnapshotMeta
@@ -53,7 +55,9 @@ class VideoTrainer:
         augment: how training clips are changed: `paper` draws scale, crop and mirror image;
             `strong` and `randaugment` are the released code's and change colours too, see
             `data.transforms.TrainingTransform`.
-        train_split, validation_split: which of the manifest's splits to use.
+        train_split: which of the manifest's splits to train on; or several, such as
+            `["train", "val"]` once the plan is known.
+        validation_split: which one to measure on.
         workers: processes that decode videos; 0 decodes in the training process.
         time_limit: seconds that they may keep a batch waiting.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -86,7 +90,7 @@ class VideoTrainer:
     evaluation_side: int = 256
     flip: bool = True
     augment: str = "paper"
-    train_split: str = "train"
+    train_split: str | list[str] = "train"
     validation_split: str = "val"
     workers: int = 4
     time_limit: float = TIME_LIMIT
@@ -111,7 +115,7 @@ class VideoTrainer:
         )
         self._evaluation_transform = EvaluationTransform(self.crop, self.evaluation_side)
         self._manifest = self._read_manifest()
-        for split in (self.train_split, self.validation_split):
+        for split in (*self._training_splits(), self.validation_split):
             self._manifest.split(split)
             log_skipped(self._manifest, split)
         self._architecture = Architecture(
@@ -153,13 +157,13 @@ class VideoTrainer:
         self._settings, self._seed, self._epoch = settings, seed, 0
         self._training = self._loader(self._training_clips())
         self._validation = self._loader(
-            centre_clips(
+            evaluation_clips(
                 self._manifest, self.validation_split, settings, self._evaluation_transform
             )
         )
 
     def train_epoch(self) -> dict[str, float]:
-        """Train on every video of the training split once; return `loss` and seconds by use."""
+        """Train on every training video once; return `loss` and seconds by use."""
         seed = derive_seed(self._seed, "dropout", self._epoch)
         with _seeded(seed), self._training.epoch(self._epoch) as batches:
             metrics = engine.train_epoch(
@@ -175,7 +179,7 @@ class VideoTrainer:
     def evaluate(self) -> dict[str, float]:
         """Return `metrics` on the centre clips of the validation split."""
         with self._validation.epoch() as batches:
-            return evaluate(self._model, batches, self._device)
+            return measure(score(self._model, batches, self._device))
 
     def save(self, folder: Path) -> None:
         """Write a snapshot; see `schedplan_video.snapshots`."""
@@ -194,6 +198,16 @@ class VideoTrainer:
         snapshots.load_model(folder, self._model, self._architecture)
         snapshots.load_optimizer(folder, self._optimizer)
         self._epoch = snapshots.read_meta(folder).epoch
+
+    def _training_splits(self) -> tuple[str, ...]:
+        names = split_names(self.train_split)
+        if self.validation_split in names:
+            raise UsageError(
+                f"the split {self.validation_split!r} is trained on",
+                allowed="another split to measure on",
+                path=("validation_split",),
+            )
+        return names
 
     def _read_manifest(self) -> Manifest:
         file = Path(self.manifest)

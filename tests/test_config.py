@@ -266,6 +266,16 @@ def test_an_option_of_several_kinds_takes_each_as_it_is():
             bind(make, {"size": size}, ())
 
 
+def test_an_option_may_be_one_text_or_several():
+    def make(names: str | list[str] | None = None) -> object:
+        return names
+
+    for names in ("a", ["a", "b"], None):
+        assert bind(make, {"names": names}, ())() == names
+    with pytest.raises(UsageError, match=r"names is 3; allowed: str or list"):
+        bind(make, {"names": 3}, ())
+
+
 @pytest.mark.parametrize("content", [b"", b"just text", b"- a list", b"\xff\xfe", b"a: 2026-99-99"])
 def test_files_that_hold_no_configuration_are_refused(tmp_path, content):
     file = tmp_path / "config.yaml"

@@ -18,8 +18,8 @@ stages = st.builds(
     state=st.text(max_size=10),
     params=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3),
     epochs=st.integers(1, 20),
-    score=st.floats(allow_nan=False),
-    observed=st.floats(allow_nan=False),
+    score=st.none() | st.floats(allow_nan=False),
+    observed=st.none() | st.floats(allow_nan=False),
     seed=st.integers(0, 2**32 - 1),
 )
 plans = st.builds(
@@ -27,7 +27,7 @@ plans = st.builds(
     name=st.text(max_size=5),
     metric=st.just("top1"),
     mode=st.sampled_from(["max", "min"]),
-    score=st.floats(allow_nan=False),
+    score=st.none() | st.floats(allow_nan=False),
     stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
     initial=st.none() | stages,
     final=st.none() | stages,

@@ -13,6 +13,7 @@ from rich.console import Group
 
 from schedplan.cli import views
 from schedplan.cli.curves import curves
+from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
 from schedplan.cli.search import (
     bind,
@@ -21,14 +22,16 @@ from schedplan.cli.search import (
     draw_what_is_missing,
     find_plan,
     load_front,
+    say_other_options,
     warn_of_idle_options,
     warn_of_unreached,
     warn_of_what_is_missing,
 )
 from schedplan.cli.status import best_so_far, status_facts, status_table
 from schedplan.cli.tables import Format, print_data
-from schedplan.config import Setup, load_config, load_plan, load_run
-from schedplan.errors import BudgetError, UsageError
+from schedplan.config import Setup, load_config, load_plan, load_preset, load_run
+from schedplan.config.presets import preset_place, preset_plan
+from schedplan.errors import BudgetError, MissingKeyError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, replay
 from schedplan.report import write_graph
@@ -42,7 +45,17 @@ app = typer.Typer(
     "`schedplan plugins` shows which are installed.",
 )
 
-ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")]
+ConfigPath = Annotated[
+    Path | None, typer.Argument(metavar="CONFIG", help="A YAML configuration.", show_default=False)
+]
+PlanPath = Annotated[
+    Path | None,
+    typer.Argument(metavar="RUN|PLAN", help="A run folder or a plan.", show_default=False),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Take one of `schedplan presets` in place of a file."),
+]
 PluginNames = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="NAME", help="Load a plug-in; may be repeated."),
@@ -81,16 +94,22 @@ def options(
 
 @app.command()
 def check(
-    config: ConfigPath,
+    config: ConfigPath = None,
+    preset: Preset = None,
     plugin: PluginNames = None,
     set_: Overrides = None,
     form: Form = Format.TABLE,
 ) -> None:
     """Check a configuration; count states and transitions, bound the cost."""
-    setup = load_config(config, plugin or (), set_ or ())
-    _check(setup)
-    with redirect_stdout(sys.stderr):
-        setup.make_trainer()
+    setup = _load_config(config, preset, plugin, set_)
+    _ = setup.graph, setup.estimator, setup.options
+    try:
+        with redirect_stdout(sys.stderr):
+            setup.make_trainer()
+    except MissingKeyError as error:
+        if preset is None:
+            raise
+        log.warning("the trainer is not checked yet: %s", error)
     warn_of_unreached(setup)
     warn_of_idle_options(setup)
     facts = views.check_facts(setup)
@@ -99,7 +118,8 @@ def check(
 
 @app.command()
 def run(
-    config: ConfigPath,
+    config: ConfigPath = None,
+    preset: Preset = None,
     plugin: PluginNames = None,
     out: Out = None,
     set_: Overrides = None,
@@ -112,8 +132,8 @@ def run(
     form: Form = Format.TABLE,
 ) -> None:
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
-    setup = load_config(config, plugin or (), set_ or ())
-    _check(setup)  # before a folder is made
+    setup = _load_config(config, preset, plugin, set_)
+    _ = setup.problem, setup.options  # which checks them, before a folder is made
     folder = RunFolder(out or Path("runs") / setup.config.name)
     bind(folder, setup.facts())
     with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
@@ -147,11 +167,12 @@ def status(
 
 @app.command()
 def show(
-    plan: Annotated[Path, typer.Argument(metavar="RUN|PLAN", help="A run folder or a plan.")],
+    plan: PlanPath = None,
+    preset: Preset = None,
     form: Form = Format.TABLE,
 ) -> None:
     """Show the stages of a plan."""
-    found = _load_plan(plan)
+    found, _ = _load_plan(plan, preset)
     print_data(found.as_dict(), views.plan_table(found), form)
 
 
@@ -174,21 +195,27 @@ def graph(
 
 @app.command("replay")
 def replay_(
-    plan: Annotated[Path, typer.Argument(metavar="RUN|PLAN", help="A run folder or a plan.")],
+    plan: PlanPath = None,
+    preset: Preset = None,
     plugin: PluginNames = None,
     out: Out = None,
     set_: Overrides = None,
     form: Form = Format.TABLE,
 ) -> None:
-    """Train along a plan, without a search."""
-    found = _load_plan(plan)
-    setup = load_plan(found, plan, plugin or (), set_ or ())
+    """Train along a plan, without a search.
+
+    What stands under trainer.replay takes the place of the search's options, such as more data.
+    """
+    found, where = _load_plan(plan, preset)
+    setup = load_plan(found, where, plugin or (), set_ or ())
     if not found.stages:
-        raise UsageError("the plan has no stages to train", where=str(plan))
-    beside = plan.with_name(f"{plan.name}-replay") if plan.is_dir() else None
+        raise UsageError("the plan has no stages to train", where=where)
+    _ = setup.trainer  # which checks it, before a folder is made
+    beside = plan.with_name(f"{plan.name}-replay") if plan and plan.is_dir() else None
     folder = RunFolder(out or beside or Path("runs") / f"{found.name}-replay")
     config = {"replay": found.as_dict(), "trainer": setup.facts()["trainer"]}
     bind(folder, config)
+    say_other_options(found, setup)
     with (
         redirect_stdout(sys.stderr),
         log_to_file(folder.path / "log.txt"),
@@ -209,9 +236,33 @@ def plugins(form: Form = Format.TABLE) -> None:
 
 
 app.command()(curves)
+app.command()(presets)
 
 
-def _load_plan(path: Path) -> Plan:
+def _load_config(
+    path: Path | None, preset: str | None, plugins: list[str] | None, overrides: list[str] | None
+) -> Setup:
+    if path is not None and preset is None:
+        return load_config(path, plugins or (), overrides or ())
+    if preset is not None and path is None:
+        return load_preset(preset, plugins or (), overrides or ())
+    raise _one_of("CONFIG")
+
+
+def _load_plan(path: Path | None, preset: str | None) -> tuple[Plan, str]:
+    """Return a plan and where it comes from."""
+    if path is not None and preset is None:
+        return _read_plan(path), str(path)
+    if preset is not None and path is None:
+        return preset_plan(preset), preset_place(preset)
+    raise _one_of("RUN|PLAN")
+
+
+def _one_of(name: str) -> UsageError:
+    return UsageError(f"either {name} or --preset has to be given, and not both")
+
+
+def _read_plan(path: Path) -> Plan:
     if not path.is_dir():
         return Plan.load(path)
     folder = RunFolder(path)
@@ -226,8 +277,3 @@ def _load_plan(path: Path) -> Plan:
         where=str(path),
         hint="`schedplan status` shows how far it is",
     )
-
-
-def _check(setup: Setup) -> None:
-    """Build what is configured, which is what checks it; a trainer is left to the caller."""
-    _ = setup.problem, setup.options

@@ -74,7 +74,7 @@ def _search(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
             keep_snapshots=setup.config.search.keep_snapshots,
             retry_failed=retry_failed,
             config=facts,
-            provenance={"config": facts, "source": str(Path(setup.document.file).resolve())},
+            provenance={"config": facts, "source": setup.source},
         )
 
 
@@ -108,6 +108,14 @@ def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan) -> Plan:
             )
         confirmed.save(folder.plan_file)
     return confirmed
+
+
+def say_other_options(plan: Plan, setup: Setup) -> None:
+    """Say which of the trainer's options are not those that the plan was found with."""
+    found_with = plan.provenance["config"].get("trainer", {})
+    for name, value in (setup.config.trainer.model_extra or {}).items():
+        if found_with.get(name) != value:
+            log.info("for the replay, trainer.%s is %s", name, value)
 
 
 def load_front(setup: Setup, folder: RunFolder) -> dict[Path, Plan]:

@@ -120,11 +120,10 @@ def plan_title(plan: Plan) -> str:
 
 def plan_scores(plan: Plan) -> str:
     """Return in words the scores of a plan."""
-    scores = [f"{plan.score:.4g} fitted"]
-    scores += [f"{stage.observed:.4g} measured" for stage in plan.path[-1:]]
-    if plan.confirmed is not None:
-        scores.append(f"{plan.confirmed:.4g} confirmed")
-    return f"{plan.metric} {', '.join(scores)}"
+    measured = plan.path[-1].observed if plan.path else None
+    scores = {"fitted": plan.score, "measured": measured, "confirmed": plan.confirmed}
+    known = [f"{score:.4g} {name}" for name, score in scores.items() if score is not None]
+    return f"{plan.metric} {', '.join(known) or 'unknown'}"
 
 
 def front_tables(plans: Mapping[Path, Plan], cost: str | None) -> Iterator[Table]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schedplan.config.model import Config, allowed_keys, no_section
 from schedplan.config.options import bind, call, from_pydantic
+from schedplan.config.presets import preset_config
 from schedplan.config.yaml_file import Document, KeyPath, override, read_yaml, unknown_key
 from schedplan.errors import ConfigError, SchedplanError, TrainerError, did_you_mean
 from schedplan.frontier import FRONTIERS, Frontier
@@ -31,7 +32,7 @@ from schedplan.space import Axis, Link, Space
 from schedplan.trainer import GeneratorTrainer, Trainer, TrainerFactory
 from schedplan.transition import unknown_metric
 
-__all__ = ["Config", "Setup", "load_config", "load_plan", "load_run"]
+__all__ = ["Config", "Setup", "load_config", "load_plan", "load_preset", "load_run"]
 
 
 def load_config(path: Path, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Setup:
@@ -50,6 +51,22 @@ def load_config(path: Path, plugins: Sequence[str] = (), overrides: Sequence[str
     return _setup(document, plugins)
 
 
+def load_preset(name: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Setup:
+    """Return the setup of the configuration called `name` that a plug-in offers.
+
+    Args:
+        name: one of those that `schedplan presets` lists.
+        plugins: names of plug-ins, besides those under `plugins:`.
+        overrides: `a.b=value` texts.
+
+    Raises:
+        UsageError: for anything wrong.
+    """
+    document = preset_config(name)
+    override(document, overrides)
+    return _setup(document, plugins)
+
+
 def load_run(folder: RunFolder) -> Setup:
     """Return the setup that a run folder was made with; RunFolderError if there is none."""
     facts = folder.config()
@@ -63,14 +80,15 @@ def load_run(folder: RunFolder) -> Setup:
 
 
 def load_plan(
-    plan: Plan, path: Path, plugins: Sequence[str] = (), overrides: Sequence[str] = ()
+    plan: Plan, where: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()
 ) -> Setup:
-    """Return the setup that a plan was found with, to train along it.
+    """Return the setup to train along a plan: the one that it was found with, with the options
+    under `trainer.replay` in place of the search's.
 
     Args:
-        plan: the plan, read from `path`.
-        path: where modules named by `trainer.use` are looked for, beside the original
-            configuration's folder and the working directory.
+        plan: the plan.
+        where: the file that it was read from, for messages. Modules named by `trainer.use` are
+            looked for beside the original configuration, or else beside this file.
         plugins: further plug-ins.
         overrides: `a.b=value` texts.
 
@@ -81,13 +99,23 @@ def load_plan(
     if not isinstance(facts, dict):
         raise ConfigError(
             "the plan does not say what trains",
-            where=str(path),
+            where=where,
             hint="plans made by `schedplan run` do, under provenance.config",
         )
-    _look_for_modules_in(Path(str(plan.provenance.get("source", path))).parent)
-    document = Document(copy.deepcopy(facts), str(path))
+    _look_for_modules_in(Path(str(plan.provenance.get("source", where))).parent)
+    document = Document(copy.deepcopy(facts), where)
     override(document, overrides)
+    _apply_replay(document)
     return _setup(document, plugins)
+
+
+def _apply_replay(document: Document) -> None:
+    """Let the options under `trainer.replay` take the place of the search's, but not of `--set`."""
+    trainer = document.data.get("trainer")
+    if isinstance(trainer, dict) and isinstance(trainer.get("replay"), dict):
+        for name, value in trainer.pop("replay").items():
+            if ("trainer", name) not in document.overrides:
+                trainer[name] = value
 
 
 def _setup(document: Document, plugins: Sequence[str]) -> Setup:
@@ -186,8 +214,11 @@ class Setup:
         section = self.config.trainer
         with self._located("trainer", "use"):
             factory = self._trainer_factory(section.use)
+        options = section.model_extra or {}
         with self._located():
-            return bind(factory, section.model_extra or {}, ("trainer",))
+            bound = bind(factory, options, ("trainer",))
+            bind(factory, {**options, **section.replay}, ("trainer", "replay"))
+            return bound
 
     def make_trainer(self) -> Trainer:
         """Make a trainer, to see that it can be made, knows the metric and takes every state.
@@ -252,6 +283,12 @@ class Setup:
             seed=config.seed,
             name=config.name,
         )
+
+    @property
+    def source(self) -> str:
+        """Where the configuration comes from: an absolute path, or a preset."""
+        file = Path(self.document.file)
+        return str(file.resolve()) if file.exists() else self.document.file
 
     def facts(self) -> dict[str, Any]:
         """Return the configuration as plain data, defaults filled in."""

@@ -84,10 +84,12 @@ class SearchSection(_Section):
 
 
 class TrainerSection(_Section):
-    """What trains; further keys are the trainer's own."""
+    """What trains; further keys are the trainer's own, and `replay` holds what a replay changes of
+    them, such as the data that is trained on once the plan is known."""
 
     model_config = ConfigDict(extra="allow")
     use: str
+    replay: Annotated[dict[str, Any], BeforeValidator(_nothing_as_empty)] = {}
 
 
 class Config(_Section):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import UnionType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, ConfigDict, Strict, ValidationError, create_model
 
 from schedplan.config.yaml_file import KeyPath, unknown_key
-from schedplan.errors import ConfigError, SchedplanError
+from schedplan.errors import ConfigError, MissingKeyError, SchedplanError
 
-_SCALARS = (bool, int, float, str)
+_SCALARS = {bool, int, float, str}
 
 _WORDS = {
     "a valid boolean": "true or false",
@@ -87,7 +87,9 @@ def from_pydantic(error: ValidationError, path: KeyPath = ()) -> ConfigError:
     place = (*path, *first["loc"])
     name = ".".join(map(str, place))
     if first["type"] == "missing":
-        return ConfigError(f"the key {name!r} is missing", path=place)
+        return MissingKeyError(
+            f"the key {name!r} is missing", hint=f"add it, or --set {name}=...", path=place
+        )
     return ConfigError(f"{name} is {first['input']!r}", allowed=_expected(first["msg"]), path=place)
 
 
@@ -116,15 +118,14 @@ def _annotation(parameter: inspect.Parameter) -> Any:
     if annotation is parameter.empty or isinstance(annotation, str):
         return Any
     alternatives = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    kinds = set(alternatives) - {type(None)}
-    if not kinds <= set(_SCALARS):
-        return annotation
-    if len(kinds) > 1:  # pydantic would name each kind's own complaint
-        return Annotated[Any, AfterValidator(partial(_one_of, alternatives))]
-    return Annotated[annotation, Strict()]
+    kinds = [get_origin(each) or each for each in alternatives]
+    plain = set(kinds) - {type(None)}
+    if len(plain) > 1 and plain <= _SCALARS | {list}:  # pydantic would name each kind's complaint
+        return Annotated[Any, AfterValidator(partial(_one_of, kinds))]
+    return Annotated[annotation, Strict()] if plain <= _SCALARS else annotation
 
 
-def _one_of(kinds: tuple[type, ...], value: object) -> object:
+def _one_of(kinds: Sequence[type], value: object) -> object:
     if type(value) not in kinds:
         raise ValueError(" or ".join(kind.__name__ for kind in kinds))
     return value

@@ -65,23 +65,32 @@ def read_yaml(path: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"cannot read the configuration: {reason}", where=str(path)) from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, file: str) -> Document:
+    """Read a mapping from YAML `text`; messages say that it stands in `file`.
+
+    Raises:
+        ConfigError: if it is no YAML, no mapping, or has a key twice.
+    """
     lines: dict[KeyPath, int] = {}
-    for place, line in _walk(_compose(text, str(path)), (), str(path)):
+    for place, line in _walk(_compose(text, file), (), file):
         lines[place] = line
         if len(lines) > _MOST_VALUES or len(place) > _DEEPEST:
             raise ConfigError(
                 "the configuration is too large, or an alias holds itself",
-                where=f"{path}:{line}",
+                where=f"{file}:{line}",
                 allowed=f"{_MOST_VALUES:,} values, {_DEEPEST} levels deep",
             )
-    data = _parse(text, str(path))
+    data = _parse(text, file)
     if not isinstance(data, dict):
         raise ConfigError(
             "the configuration is no mapping of keys to values",
-            where=str(path),
+            where=file,
             hint="`schedplan` configurations begin with a line such as `name: mine`",
         )
-    return Document(data, str(path), lines)
+    return Document(data, file, lines)
 
 
 def override(document: Document, assignments: Sequence[str]) -> None:

@@ -71,7 +71,7 @@ class RunFolder:
         """Bind the folder to `config`, or check that it is bound to the same one already.
 
         How the graph is searched (`search`) may change: it says what is trained, not how, so that
-        everything trained stays valid.
+        everything trained stays valid. So may what a replay changes (`trainer.replay`).
 
         Raises:
             RunFolderError: if the folder holds another configuration (the message shows what
@@ -160,7 +160,10 @@ class RunFolder:
 
 def _essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what determines the outcome of every transition."""
-    return {key: value for key, value in config.items() if key != "search"}
+    essence = {key: value for key, value in config.items() if key != "search"}
+    if isinstance(trainer := config.get("trainer"), Mapping):
+        essence["trainer"] = {key: value for key, value in trainer.items() if key != "replay"}
+    return essence
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:

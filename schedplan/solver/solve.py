@@ -143,6 +143,7 @@ def _earlier_plan(driver: Driver, label: Label | None) -> Plan | None:
     if not driver.folder.plan_file.exists():
         return None
     plan = Plan.load(driver.folder.plan_file)
+    assert plan.score is not None  # a search knows it
     better = label and label.value > (plan.score if plan.mode == "max" else -plan.score)
     return None if better else replace(plan, complete=False)
 

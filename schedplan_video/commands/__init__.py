@@ -14,9 +14,12 @@ from schedplan.errors import SchedplanError, UsageError
 
 from . import index
 from .common import Form, Seed, Videos, Workers, count_workers, load, log, report, track
+from .evaluate import evaluate, fuse_
 
 app = typer.Typer(no_args_is_help=True, help="Video data sets and models.")
 app.add_typer(index.app, name="index")
+app.command()(evaluate)
+app.command("fuse")(fuse_)
 
 
 @app.command()
@@ -83,28 +86,6 @@ def flow(
     load("data.manifest:write_manifest")(made, target)
     report(made)
     print(target)
-
-
-@app.command()
-def evaluate(
-    snapshot: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="A saved model's folder.")],
-    manifest: Annotated[Path, typer.Option("--manifest", metavar="FILE", help="The videos.")],
-    videos: Videos = None,
-    split: Annotated[str, typer.Option(help="Which of the manifest's splits.")] = "test",
-    allow_missing: Annotated[
-        str, typer.Option(metavar="N|N%", help="Videos of the split that may be unusable.")
-    ] = "0",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that decode.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    form: Form = Format.TABLE,
-) -> None:
-    """Measure a saved model on one centre clip of every video."""
-    evaluate_snapshot = load("evaluate:evaluate_snapshot")
-    listed = load("data.manifest:read_manifest")(manifest, videos, allow_missing)
-    load("data.manifest:log_skipped")(listed, split)
-    metrics = evaluate_snapshot(snapshot, listed, split, workers=workers, device=device)
-    facts = {"snapshot": str(snapshot), "split": split, **metrics}
-    print_data(facts, pairs_table(f"{snapshot} on {split}", metrics), form)
 
 
 def _counts(text: str) -> tuple[Any, ...]:

@@ -6,13 +6,18 @@ that worker processes need no state of their own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from schedplan.errors import UsageError
+
 from .decode import probe, read_frames
 from .manifest import Manifest, Video
 from .sampling import clip_sampler
+from .splits import split_names
 from .transforms import Transform
 
 PROBE_TIME_LIMIT = 120.0
@@ -25,15 +30,19 @@ Item = tuple[torch.Tensor, int, int]
 class ClipDataset(Dataset[Item]):
     """The videos of a split, as clips.
 
+    An item is a video with all of its clips. Where those would take too much memory at once, it is
+    a part of them, and the items of a video follow each other.
+
     Args:
         manifest: the videos. Where it does not say how many frames a video has, or their size, the
             whole video is decoded once by every process to find out.
-        split: `train`, `val` or `test`.
+        split: `train`, `val` or `test`, or several of them.
         sampling: `consecutive` or `uniform`.
         length: frames of a clip.
         stride: temporal stride of consecutive clips.
         clips: clips of a video. If it is evaluated, one is the centre, and several are evenly
             spaced and reach both ends.
+        clips_at_once: the most clips of an item; by default all of a video.
         transform: how they are seen; if it cuts several crops, each counts as a clip.
         seed: of all draws.
         train: whether clips are drawn at random.
@@ -53,41 +62,48 @@ class ClipDataset(Dataset[Item]):
     def __init__(
         self,
         manifest: Manifest,
-        split: str,
+        split: str | Sequence[str],
         *,
         sampling: str,
         length: int,
         stride: int = 1,
         clips: int = 1,
+        clips_at_once: int | None = None,
         transform: Transform,
         seed: int,
         train: bool,
     ) -> None:
         self.manifest = manifest
-        self.videos = manifest.split(split)
+        self.videos = manifest.split(*split_names(split))
         self.sampler = clip_sampler(sampling, length, stride, clips)
+        if clips_at_once is not None and clips_at_once < 1:
+            raise UsageError(f"clips_at_once is {clips_at_once}", allowed="1 or more")
+        self._at_once = clips_at_once or clips
+        self._parts = -(-clips // self._at_once)
         self.transform = transform
         self.seed = seed
         self.train = train
         self._probed: dict[str, tuple[int, int, int]] = {}
 
     def __len__(self) -> int:
-        """Return the number of videos."""
-        return len(self.videos)
+        """Return the number of items: of videos, times the parts of each."""
+        return len(self.videos) * self._parts
 
     def __getitem__(self, key: int | tuple[int, int]) -> Item:
-        """Return the clips of a row in epoch 0, or of an (epoch, row).
+        """Return an item in epoch 0, or that of an (epoch, item).
 
         Raises:
             DecodeError: the video cannot be decoded.
         """
-        epoch, row = key if isinstance(key, tuple) else (0, key)
+        epoch, item = key if isinstance(key, tuple) else (0, key)
+        row, part = divmod(item, self._parts)
         rng = np.random.default_rng((self.seed, epoch, row))
         video = self.videos[row]
         frames, height, width = self._size(video)
         indices = self.sampler(frames, rng=rng if self.train else None)
+        indices = indices[part * self._at_once : (part + 1) * self._at_once]
         pictures = read_frames(
-            self.path(row),
+            self.path(item),
             indices.ravel(),
             frames=frames,
             view=self.transform.view(height, width, rng),
@@ -96,9 +112,9 @@ class ClipDataset(Dataset[Item]):
         clips = [self.transform(clip, rng) for clip in pictures.unflatten(0, indices.shape)]
         return torch.cat(clips) if len(clips) > 1 else clips[0], video.label, row
 
-    def path(self, row: int) -> str:
-        """Return where the video of a row lies."""
-        return str(self.manifest.path(self.videos[row]))
+    def path(self, item: int) -> str:
+        """Return where the video of an item lies."""
+        return str(self.manifest.path(self.videos[item // self._parts]))
 
     def _size(self, video: Video) -> tuple[int, int, int]:
         """Return the number of frames, their height and their width."""

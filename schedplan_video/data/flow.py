@@ -39,6 +39,7 @@ MANIFEST = "manifest.csv"
 # the bytes of JPEGs that alter them as much. x264 gives chroma of 4:4:4 a coarser quantiser by 6.
 _ENCODING = {"crf": "15", "x264-params": "chroma-qp-offset=-6", "preset": "medium"}
 _KEYFRAME_INTERVAL = 12
+_SUFFIX = ".mp4"
 _PIXELS = "yuv444p"
 _FULL_RANGE = 2
 _NO_COLOUR = 128
@@ -141,6 +142,16 @@ def compute_flow(
     return Manifest(out, tuple(rows), manifest.allow_missing)
 
 
+def rgb_path(video: Video) -> str:
+    """Return the path of a video of pictures; for optical flow, of the one it was computed from.
+
+    Example:
+        >>> rgb_path(Video("a/b.avi.mp4", 0, "hug", "test", modality="flow"))
+        'a/b.avi'
+    """
+    return video.path.removesuffix(_SUFFIX) if video.modality == "flow" else video.path
+
+
 def _row(video: Video, found: VideoInfo | DecodeError | None) -> Video:
     """Return the row of a video's flow; nothing was found where the video cannot be used."""
     facts: dict[str, Any] = dict.fromkeys(VideoInfo._fields)
@@ -152,7 +163,7 @@ def _row(video: Video, found: VideoInfo | DecodeError | None) -> Video:
 
 
 def _flow_path(video: Video) -> str:
-    return f"{video.path}.mp4"  # with its own suffix: a.avi and a.mp4 may be two videos
+    return f"{video.path}{_SUFFIX}"  # after its own: a.avi and a.mp4 may be two videos
 
 
 def _compute(

@@ -43,11 +43,12 @@ class ClipLoader:
 
     For training, every epoch has an order of its own and all ranks get equally many rows: what does
     not divide evenly, fewer than `world_size` rows and others each time, is left out of the epoch.
-    For evaluation, every row goes to exactly one rank; some ranks may get one more than others.
+    For evaluation, every row goes to exactly one rank; some ranks may get one more than others. A
+    row is an item of the dataset, and so a part of a video where those are parted.
 
     Args:
         dataset: the clips; those for training are shuffled.
-        batch_size: videos of a batch; the last batch of an epoch may have fewer.
+        batch_size: items of a batch; the last batch of an epoch may have fewer.
         workers: processes that decode; they live as long as the loader, and each reads 2 batches
             ahead. 0 decodes in this process.
         rank: which share of the rows is wanted, from 0.

@@ -226,29 +226,33 @@ class Manifest:
         """The splits that have videos."""
         return tuple(name for name in SPLITS if any(v.split == name for v in self.videos))
 
-    def split(self, name: str) -> tuple[Video, ...]:
-        """Return the videos of one split that can be used, in the file's order.
+    def split(self, *names: str) -> tuple[Video, ...]:
+        """Return the videos of one or several splits that can be used, in the file's order.
 
         Raises:
-            ManifestError: the split has no video, or more that cannot be used than are allowed.
+            ManifestError: a split has no video, or more that cannot be used than are allowed.
         """
-        listed = [video for video in self.videos if video.split == name]
+        usable = [video for video in self.videos if video.problem is None]
+        for name in names:
+            self._check_split(name, sum(video.split == name for video in usable))
+        return tuple(video for video in usable if video.split in names)
+
+    def _check_split(self, name: str, usable: int) -> None:
+        listed = sum(video.split == name for video in self.videos)
         if not listed:
             raise ManifestError(
                 f"no video is in the split {name!r}", where=str(self.folder), allowed=self.splits
             )
-        usable = tuple(video for video in listed if video.problem is None)
-        allowed = quantity(self.allow_missing, len(listed), "allow_missing")
-        if len(listed) - len(usable) > allowed or not usable:
+        allowed = quantity(self.allow_missing, listed, "allow_missing")
+        if listed - usable > allowed or not usable:
             lost = self.unusable(name)
             raise ManifestError(
-                f"{count_problems(lost)} of {len(listed)} videos of the split {name!r},"
+                f"{count_problems(lost)} of {listed} videos of the split {name!r},"
                 f" such as {lost[0].path} ({lost[0].status})",
                 where=str(self.folder),
                 allowed=f"{self.allow_missing} (allow_missing)",
                 hint="mend them and index again, or allow more",
             )
-        return usable
 
     def unusable(self, name: str) -> tuple[Video, ...]:
         """Return the videos of one split that cannot be used, in the file's order."""

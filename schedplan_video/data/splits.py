@@ -14,6 +14,19 @@ SPLITS = ("train", "val", "test")
 validation or test set, never touched while planning."""
 
 
+def split_names(split: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of one split or several, each once; UsageError if there is none.
+
+    Example:
+        >>> split_names("train"), split_names(["train", "val"])
+        (('train',), ('train', 'val'))
+    """
+    names = (split,) if isinstance(split, str) else tuple(dict.fromkeys(split))
+    if not names:
+        raise UsageError("no split is named", allowed=SPLITS)
+    return names
+
+
 def quantity(text: int | str, total: int, name: str) -> float:
     """Return how many of `total` videos `text` means.
 

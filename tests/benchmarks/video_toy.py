@@ -35,6 +35,7 @@ def test_accuracy(model: Path, manifest: Path) -> float:
         str(manifest),
         "--split",
         "test",
+        *("--clips", "1", "--crops", "1"),
         "-f",
         "json",
     )

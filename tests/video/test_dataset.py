@@ -61,6 +61,29 @@ def test_several_clips_and_crops_are_those_of_the_whole_video(toy):
     assert torch.equal(clips[0], clips[1])  # a square picture has room for one crop only
 
 
+@pytest.mark.parametrize(("at_once", "sizes"), [(1, [2] * 5), (2, [4, 4, 2]), (5, [10]), (9, [10])])
+def test_the_clips_of_a_video_may_come_in_parts(toy, at_once, sizes):
+    crops = EvaluationTransform(crop=24, short_side=32, crops=2)
+    whole = fixed_clips(toy, clips=5, transform=crops)
+    parted = fixed_clips(toy, clips=5, transform=crops, clips_at_once=at_once)
+    assert len(parted) == len(sizes) * len(whole)
+    items = [parted[(3, 2 * len(sizes) + part)] for part in range(len(sizes))]
+    assert [len(clips) for clips, _, _ in items] == sizes
+    assert {(label, row) for _, label, row in items} == {whole[2][1:]}
+    assert torch.equal(torch.cat([clips for clips, _, _ in items]), whole[2][0])
+    paths = {parted.path(2 * len(sizes) + part) for part in range(len(sizes))}
+    assert paths == {whole.path(2)}
+
+
+def test_several_splits_are_one_in_the_files_order(toy):
+    both = ClipDataset(
+        toy, ["val", "train"], sampling="uniform", length=8, transform=TRAINING, seed=0, train=True
+    )
+    listed = [video for video in toy.videos if video.split != "test"]
+    assert [both.path(row) for row in range(len(both))] == [str(toy.path(v)) for v in listed]
+    assert [both[row][1] for row in range(len(both))] == [video.label for video in listed]
+
+
 def test_the_decoder_carries_out_the_view(toy):
     view = View(40, 50, top=3, left=5, crop_height=24, crop_width=24)
 
@@ -121,6 +144,8 @@ def test_bad_arguments_are_refused_at_once(toy):
         fixed_clips(toy, length=6)
     with pytest.raises(UsageError, match="clips cannot be 0"):
         fixed_clips(toy, clips=0)
+    with pytest.raises(UsageError, match="clips_at_once is 0; allowed: 1"):
+        fixed_clips(toy, clips_at_once=0)
     empty = Manifest(toy.folder, tuple(v for v in toy.videos if v.split == "val"))
     with pytest.raises(ManifestError, match="allowed: val"):
         fixed_clips(empty)

@@ -24,7 +24,8 @@ from schedplan_video.data.flow import MANIFEST, FlowSettings, compute_flow
 from schedplan_video.data.manifest import Manifest, Video, read_manifest, write_manifest
 from schedplan_video.data.transforms import TrainingTransform
 from schedplan_video.data.view import View
-from schedplan_video.evaluate import evaluate_snapshot
+from schedplan_video.evaluate import score_snapshot
+from schedplan_video.metrics import measure
 from schedplan_video.trainer import VideoTrainer
 
 cv2 = pytest.importorskip("cv2")
@@ -264,9 +265,10 @@ def test_a_network_trains_on_flow_and_takes_nothing_else(videos, tmp_path):
     snapshot.mkdir()
     trainer.save(snapshot)
     manifest = read_manifest(flow / MANIFEST)
-    assert evaluate_snapshot(snapshot, manifest, "val") == measured
+    found = score_snapshot(snapshot, manifest, "val", clips=1, crops=1, batch_size=1)
+    assert measure(found) == measured
     with pytest.raises(UsageError, match="videos are rgb, of 3 channels"):
-        evaluate_snapshot(snapshot, videos, "val")
+        score_snapshot(snapshot, videos, "val", clips=1, crops=1, batch_size=1)
 
 
 def test_the_command_goes_on_where_it_was_interrupted(tmp_path):

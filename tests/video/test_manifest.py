@@ -213,6 +213,17 @@ def test_videos_that_cannot_be_used_are_not_in_a_split_unless_few_enough_are_all
         assert [video.path for video in manifest.unusable("train")] == ["1.mp4", "3.mp4"]
 
 
+def test_several_splits_are_each_checked_and_given_in_the_files_order():
+    rows = [("a", "val", "ok"), ("b", "train", "ok"), ("c", "val", "missing"), ("d", "val", "ok")]
+    videos = tuple(Video(path, 0, "hug", split, status=status) for path, split, status in rows)
+    manifest = Manifest(Path("clips"), videos, 1)
+    assert [video.path for video in manifest.split("train", "val")] == ["a", "b", "d"]
+    with pytest.raises(ManifestError, match="no video is in the split 'test'; allowed: train, val"):
+        manifest.split("train", "test")
+    with pytest.raises(ManifestError, match="1 missing of 3 videos of the split 'val'"):
+        Manifest(Path("clips"), videos).split("train", "val")
+
+
 def test_a_split_of_which_nothing_can_be_used_is_refused():
     with pytest.raises(ManifestError, match="1 missing of 1 videos"):
         Manifest(Path("clips"), LOST[1:2], "100%").split("train")

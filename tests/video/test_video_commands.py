@@ -219,27 +219,6 @@ def test_the_datasets_are_listed_and_every_option_is_explained() -> None:
         assert [option.name for option in command.params if not option.help] == []
 
 
-def test_evaluate_prints_metrics_as_json(manifest: Path, tmp_path: Path) -> None:
-    trainer = VideoTrainer(
-        manifest=manifest,
-        network="p3d_resnet18",
-        width=0.125,
-        crop=32,
-        short_side=(32, 32),
-        evaluation_side=32,
-        workers=0,
-        device="cpu",
-    )
-    stage = {"sampling": "consecutive", "clip_length": 8, "learning_rate": 0.1, "batch_size": 4}
-    trainer.begin(stage, None, 0)
-    trainer.save(tmp_path)
-    command = ("evaluate", tmp_path, "--manifest", manifest, "--device", "cpu", "--split")
-    report = json.loads(run(*command, "val", "-f", "json"))
-    assert report | trainer.evaluate() == report
-    assert report["split"] == "val"
-    assert "top1" in run(*command, "test")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -19,7 +19,8 @@ from schedplan.trainer import Trainer, scale_of
 from schedplan_video.data.decode import DecodeError
 from schedplan_video.data.manifest import read_manifest
 from schedplan_video.data.toy import make_toy
-from schedplan_video.evaluate import METRICS, evaluate_snapshot
+from schedplan_video.evaluate import score_snapshot
+from schedplan_video.metrics import METRICS, measure
 from schedplan_video.trainer import VideoTrainer
 
 STAGE = {"sampling": "uniform", "clip_length": 16, "learning_rate": 0.01, "batch_size": 3}
@@ -192,14 +193,16 @@ def test_a_snapshot_can_be_evaluated_alone(manifest: Path, tmp_path: Path) -> No
     new = begun(manifest)
     new.train_epoch()
     folder = saved(new, tmp_path / "model")
-    assert evaluate_snapshot(folder, read_manifest(manifest), "val", device="cpu") == new.evaluate()
+    planning = {"clips": 1, "crops": 1, "batch_size": STAGE["batch_size"], "device": "cpu"}
+    scored = score_snapshot(folder, read_manifest(manifest), "val", **planning)
+    assert measure(scored) == new.evaluate()
 
 
 def test_a_snapshot_of_another_network_is_refused(manifest: Path, tmp_path: Path) -> None:
     start = saved(begun(manifest), tmp_path / "model")
     other = trainer(manifest, network="p3d_resnet18")
     with pytest.raises(
-        UsageError, match=r"dg_p3d_resnet18 of width 0.125 with 8 .*: p3d_resnet18 of"
+        UsageError, match=r"dg_p3d_resnet18 of width 0.125 with 3 .*: p3d_resnet18 of"
     ):
         other.begin(STAGE, start, 0)
 
@@ -225,7 +228,7 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
     meta["classes"][0] = "cat"
     (folder / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(UsageError, match="those of the model: cat"):
-        evaluate_snapshot(folder, read_manifest(manifest), "val")
+        score_snapshot(folder, read_manifest(manifest), "val", clips=1, crops=1, batch_size=4)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +239,9 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
         ({"crop": 64}, r"crop .*64"),
         ({"short_side": (40, 32)}, r"short_side \(40, 32\)"),
         ({"train_split": "training"}, r"'training'.*train, val, test"),
+        ({"train_split": ["train", "var"]}, r"'var'.*train, val, test"),
+        ({"train_split": []}, r"no split is named"),
+        ({"train_split": ["train", "val"]}, r"'val' is trained on"),
         ({"device": "gpu"}, r"device 'gpu'.*auto, cpu, cuda"),
         ({"workers": -1}, r"workers is -1.*0 or more"),
         ({"time_limit": 0}, r"time_limit is 0.*above 0"),
@@ -265,6 +271,17 @@ def test_a_damaged_video_is_named(manifest: Path, tmp_path: Path) -> None:
     victim.write_bytes(b"no video")
     with pytest.raises(DecodeError, match=victim.name):
         begun(copy / "manifest.csv").train_epoch()
+
+
+def test_several_splits_may_be_trained_on(manifest: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(manifest.parent, copy)
+    whole = begun(copy / "manifest.csv", train_split=["train", "val"], validation_split="test")
+    assert whole.train_epoch()["loss"] > 0
+    for video in (copy / "val").glob("*.mp4"):
+        video.write_bytes(b"no video")
+    with pytest.raises(DecodeError, match="val"):
+        whole.train_epoch()
 
 
 @pytest.mark.parametrize(

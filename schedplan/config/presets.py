@@ -1,0 +1,74 @@
+"""Presets: configurations and plans that come with plug-ins and are asked for by name."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from schedplan.config.yaml_file import Document, parse_yaml
+from schedplan.errors import PluginError, did_you_mean
+from schedplan.plan import Plan
+from schedplan.plugins import Entry, offered
+
+_Kind: TypeAlias = Literal["configs", "plans"]
+
+_USE = {
+    "configs": "it is a configuration: `schedplan run --preset {}` searches along it",
+    "plans": "it is a plan: `schedplan replay --preset {}` trains along it",
+}
+
+
+def preset_config(name: str) -> Document:
+    """Return the configuration called `name`, of any plug-in installed.
+
+    Raises:
+        PluginError: if there is none; the message names the nearest.
+    """
+    return parse_yaml(_find("configs", name).load()(), preset_place(name))
+
+
+def preset_plan(name: str) -> Plan:
+    """Return the plan called `name`, of any plug-in installed.
+
+    Raises:
+        PluginError: if there is none; the message names the nearest.
+    """
+    plan: Plan = _find("plans", name).load()()
+    return plan
+
+
+def preset_text(name: str) -> str:
+    """Return the configuration or plan called `name` as the text of a file.
+
+    Raises:
+        PluginError: if there is none; the message names the nearest.
+    """
+    configs, plans = offered("configs"), offered("plans")
+    if name in plans:
+        return preset_plan(name).as_yaml()
+    if name in configs:
+        text: str = configs[name].load()()
+        return text
+    raise _unknown(name, [*configs, *plans])
+
+
+def preset_place(name: str) -> str:
+    """Return what messages about a preset begin with."""
+    return f"--preset {name}"
+
+
+def _find(kind: _Kind, name: str) -> Entry:
+    entries = offered(kind)
+    if name in entries:
+        return entries[name]
+    other: _Kind = "plans" if kind == "configs" else "configs"
+    hint = _USE[other].format(name) if name in offered(other) else None
+    raise _unknown(name, list(entries), hint)
+
+
+def _unknown(name: str, names: list[str], hint: str | None = None) -> PluginError:
+    return PluginError(
+        "there is no such preset here",
+        where=preset_place(name),
+        allowed=sorted(names),
+        hint=hint or did_you_mean(name, names),
+    )
