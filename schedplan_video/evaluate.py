@@ -32,7 +32,7 @@ def scales(classes: int, heads: int) -> dict[str, tuple[float, float]]:
 
     Args:
         classes: how many there are.
-        heads: of the network, over which the loss is summed.
+        heads: those that predict, over which the loss is summed.
 
     Returns:
         Nothing about metrics that guessing gets right, such as top5 among 5 classes.
@@ -76,7 +76,7 @@ def evaluate(model: nn.Module, loader: Iterable[Batch], device: torch.device) ->
         top1, top5: share of samples whose label is among the 1 or 5 highest scores, in [0, 1];
         with fewer than 5 classes, top5 is 1.
         mean_top135: mean of top-1, top-3 and top-5.
-        loss: cross-entropy summed over heads, mean over samples, as in training.
+        loss: cross-entropy summed over the heads that predict, mean over samples.
 
     Raises:
         NotFiniteError: the network's output is not finite.

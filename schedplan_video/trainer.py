@@ -15,7 +15,7 @@ import torch
 from schedplan.errors import UsageError
 from schedplan.trainer import derive_seed
 from schedplan_video import engine, snapshots
-from schedplan_video.config import check_defaults, stage_settings
+from schedplan_video.config import StageSettings, check_defaults, stage_settings
 from schedplan_video.data.dataset import ClipDataset
 from schedplan_video.data.loader import TIME_LIMIT, ClipLoader
 from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
@@ -23,7 +23,8 @@ from schedplan_video.data.toy import make_toy
 from schedplan_video.data.transforms import EvaluationTransform, TrainingTransform
 from schedplan_video.evaluate import METRICS, centre_clips, evaluate, scales
 from schedplan_video.models.freezing import freeze_batchnorm
-from schedplan_video.models.registry import check_name
+from schedplan_video.models.network import VideoNetwork
+from schedplan_video.models.registry import design
 from schedplan_video.snapshots import Architecture, SnapshotMeta
 
 log = logging.getLogger("schedplan")
@@ -45,6 +46,7 @@ class VideoTrainer:
             or a share such as "1%"; they are skipped, not replaced.
         network: one of `models.registry.names()`.
         width: scales the network's channels.
+        shortcut: `A` or `B`, for networks that have the choice; see `models.registry.build`.
         dropout: before the classifiers, in [0, 1).
         crop: side of the square view that the network sees, in pixels.
         short_side: in training the shorter side is scaled to a length drawn from this range.
@@ -80,6 +82,7 @@ class VideoTrainer:
     allow_missing: int | str = 0
     network: str = "dg_p3d_resnet50"
     width: float = 1.0
+    shortcut: str | None = None
     dropout: float = 0.5
     crop: int = 224
     short_side: tuple[int, int] = (256, 340)
@@ -97,7 +100,7 @@ class VideoTrainer:
     metrics = METRICS
 
     def __post_init__(self) -> None:
-        check_name(self.network)
+        design(self.network, width=self.width, shortcut=self.shortcut)
         check_defaults(self.defaults or {})
         if self.workers < 0:
             raise UsageError(f"workers is {self.workers}", allowed="0 or more", path=("workers",))
@@ -114,7 +117,9 @@ class VideoTrainer:
         for split in (self.train_split, self.validation_split):
             self._manifest.split(split)
             log_skipped(self._manifest, split)
-        self._architecture = Architecture(self.network, self.width, len(self._manifest.classes))
+        self._architecture = Architecture(
+            self.network, self.width, len(self._manifest.classes), self.shortcut
+        )
 
     @cached_property
     def scales(self) -> dict[str, tuple[float, float]]:
@@ -127,7 +132,8 @@ class VideoTrainer:
         """Raise `UsageError` if no stage can be trained under `params`."""
         settings = stage_settings(params, self.defaults)
         with torch.device("meta"):
-            self._architecture.build(self.dropout).check_frames(settings.clip_length)
+            network = self._architecture.build(self.dropout)
+        network.clip_size.check(settings.clip_length, self.crop, self.crop)
 
     def begin(self, params: Mapping[str, Any], start: Path | None, seed: int) -> None:
         """Build the network, from the snapshot `start` if given, and a fresh optimiser.
@@ -139,15 +145,8 @@ class VideoTrainer:
         settings = stage_settings(params, self.defaults)
         if self._device.type == "cpu":
             engine.share_cores(self.workers)
-        with _seeded(derive_seed(seed, "weights")):
-            model = self._architecture.build(self.dropout)
-        model.check_frames(settings.clip_length)
-        if start is not None:
-            snapshots.load_model(start, model, self._architecture)
-        if settings.freeze_batchnorm:
-            freeze_batchnorm(model)
-        self._model = model.to(self._device)
-        self._optimizer = engine.sgd(model, settings.scaled_rate)
+        self._model = self._make_model(settings, start, seed)
+        self._optimizer = engine.sgd(self._model, settings.scaled_rate)
         self._settings, self._seed, self._epoch = settings, seed, 0
         self._training = self._loader(self._training_clips())
         self._validation = self._loader(
@@ -192,6 +191,17 @@ class VideoTrainer:
         snapshots.load_model(folder, self._model, self._architecture)
         snapshots.load_optimizer(folder, self._optimizer)
         self._epoch = snapshots.read_meta(folder).epoch
+
+    def _make_model(self, settings: StageSettings, start: Path | None, seed: int) -> VideoNetwork:
+        """Return a network as a stage begins with it."""
+        with _seeded(derive_seed(seed, "weights")):
+            model = self._architecture.build(self.dropout)
+        model.clip_size.check(settings.clip_length, self.crop, self.crop)
+        if start is not None:
+            snapshots.load_model(start, model, self._architecture)
+        if settings.freeze_batchnorm:
+            freeze_batchnorm(model)
+        return model.to(self._device)
 
     def _read_manifest(self) -> Manifest:
         file = Path(self.manifest)

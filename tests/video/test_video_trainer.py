@@ -73,6 +73,8 @@ def test_states_what_guessing_scores_by_the_classes_of_its_manifest(manifest: Pa
     assert scale_of(two_heads, "loss") == Scale(2 * math.log(classes), 0.0)
     one_head = trainer(manifest, network="p3d_resnet18")
     assert scale_of(one_head, "loss") == Scale(math.log(classes), 0.0)
+    one_predicts = trainer(manifest, network="lgd_p3d_resnet18")
+    assert scale_of(one_predicts, "loss") == Scale(math.log(classes), 0.0)
 
 
 def test_videos_that_cannot_be_used_are_skipped_on_request_only(
@@ -233,6 +235,7 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
     [
         ({"manifest": Path("nowhere.csv")}, r"nowhere\.csv"),
         ({"network": "dg_p3d_resnet19"}, r"did you mean 'dg_p3d_resnet18'"),
+        ({"shortcut": "A"}, r"dg_p3d_resnet18 has no choice of shortcuts"),
         ({"crop": 64}, r"crop .*64"),
         ({"short_side": (40, 32)}, r"short_side \(40, 32\)"),
         ({"train_split": "training"}, r"'training'.*train, val, test"),
