@@ -25,6 +25,7 @@ from schedplan_video.evaluate import METRICS, centre_clips, evaluate, scales
 from schedplan_video.models.freezing import freeze_batchnorm
 from schedplan_video.models.network import VideoNetwork
 from schedplan_video.models.registry import design
+from schedplan_video.pretrained import check_pretrained, load_pretrained
 from schedplan_video.snapshots import Architecture, SnapshotMeta
 
 log = logging.getLogger("schedplan")
@@ -48,6 +49,8 @@ class VideoTrainer:
         width: scales the network's channels.
         shortcut: `A` or `B`, for networks that have the choice; see `models.registry.build`.
         dropout: before the classifiers, in [0, 1).
+        pretrained: what a training from scratch starts from in place of random weights: a
+            snapshot's folder or a file of torchvision's weights, see `pretrained.load_pretrained`.
         crop: side of the square view that the network sees, in pixels.
         short_side: in training the shorter side is scaled to a length drawn from this range.
         evaluation_side: in evaluation it is scaled to this length.
@@ -84,6 +87,7 @@ class VideoTrainer:
     width: float = 1.0
     shortcut: str | None = None
     dropout: float = 0.5
+    pretrained: Path | None = None
     crop: int = 224
     short_side: tuple[int, int] = (256, 340)
     evaluation_side: int = 256
@@ -120,6 +124,8 @@ class VideoTrainer:
         self._architecture = Architecture(
             self.network, self.width, len(self._manifest.classes), self.shortcut
         )
+        if self.pretrained is not None:
+            check_pretrained(Path(self.pretrained), self._architecture, self._manifest.classes)
 
     @cached_property
     def scales(self) -> dict[str, tuple[float, float]]:
@@ -199,6 +205,9 @@ class VideoTrainer:
         model.clip_size.check(settings.clip_length, self.crop, self.crop)
         if start is not None:
             snapshots.load_model(start, model, self._architecture)
+        elif self.pretrained is not None:
+            classes = self._manifest.classes
+            load_pretrained(Path(self.pretrained), model, self._architecture, classes)
         if settings.freeze_batchnorm:
             freeze_batchnorm(model)
         return model.to(self._device)
