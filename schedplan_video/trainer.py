@@ -22,6 +22,7 @@ from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
 from schedplan_video.data.toy import make_toy
 from schedplan_video.data.transforms import EvaluationTransform, TrainingTransform
 from schedplan_video.evaluate import METRICS, centre_clips, evaluate, scales
+from schedplan_video.models.checkpointing import checkpoint_blocks
 from schedplan_video.models.freezing import freeze_batchnorm
 from schedplan_video.models.network import VideoNetwork
 from schedplan_video.models.registry import design
@@ -210,6 +211,8 @@ class VideoTrainer:
             load_pretrained(Path(self.pretrained), model, self._architecture, classes)
         if settings.freeze_batchnorm:
             freeze_batchnorm(model)
+        if settings.checkpointing:
+            checkpoint_blocks(model)
         return model.to(self._device)
 
     def _read_manifest(self) -> Manifest:

@@ -176,6 +176,16 @@ def test_training_clips_are_augmented_as_asked(manifest: Path, augment: str) -> 
     assert losses[0] != losses[1]
 
 
+def test_checkpointing_trains_the_same_model(manifest: Path, tmp_path: Path) -> None:
+    models = []
+    for checkpointing in (False, True):
+        new = trainer(manifest, defaults={"checkpointing": checkpointing})
+        new.begin(STAGE, None, 0)
+        new.train_epoch()
+        models.append(weights(new, tmp_path / str(checkpointing)))
+    assert all(torch.equal(models[0][key], value) for key, value in models[1].items())
+
+
 def test_workers_change_no_clip(manifest: Path, tmp_path: Path) -> None:
     one, other = begun(manifest), begun(manifest, workers=1)
     losses = [new.train_epoch()["loss"] for new in (one, other)]
