@@ -128,7 +128,7 @@ def evaluate_snapshot(
     """Measure a saved model on a split, with clips and views as when it was saved.
 
     Raises:
-        UsageError: no snapshot in `folder`, or a manifest with other classes.
+        UsageError: no snapshot in `folder`, or a manifest with other classes or another modality.
     """
     meta, target = snapshots.read_meta(folder), find_device(device)
     if manifest.classes != meta.classes:
@@ -136,6 +136,12 @@ def evaluate_snapshot(
             f"the manifest's classes are {', '.join(manifest.classes)}",
             where=str(folder),
             allowed=f"those of the model: {', '.join(meta.classes)}",
+        )
+    if manifest.channels != meta.architecture.in_channels:
+        raise UsageError(
+            f"the manifest's videos are {manifest.modality}, of {manifest.channels} channels",
+            where=str(folder),
+            allowed=f"{meta.architecture.in_channels} channels, the model's input",
         )
     model = meta.architecture.build()
     snapshots.load_model(folder, model, meta.architecture)

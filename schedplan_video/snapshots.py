@@ -160,5 +160,5 @@ def _describe(architecture: Architecture) -> str:
     shortcut = f" with shortcut {architecture.shortcut}" if architecture.shortcut else ""
     return (
         f"{architecture.network} of width {architecture.width:g}{shortcut}"
-        f" with {architecture.num_classes} classes for {architecture.in_channels} channels"
+        f" with {architecture.num_classes} classes, {architecture.in_channels} input channels"
     )

@@ -42,7 +42,7 @@ class VideoTrainer:
     the one that would have been trained without a stop (to the bit on a CPU with as many threads).
 
     Args:
-        manifest: CSV file that lists the videos.
+        manifest: CSV file that lists the videos; RGB, or optical flow made by `data.flow`.
         videos: the folder that the manifest's paths are relative to; by default the manifest's.
         allow_missing: how many videos of a split may be missing, corrupt or too short, as a number
             or a share such as "1%"; they are skipped, not replaced.
@@ -123,7 +123,11 @@ class VideoTrainer:
             self._manifest.split(split)
             log_skipped(self._manifest, split)
         self._architecture = Architecture(
-            self.network, self.width, len(self._manifest.classes), self.shortcut
+            self.network,
+            self.width,
+            len(self._manifest.classes),
+            shortcut=self.shortcut,
+            in_channels=self._manifest.channels,
         )
         if self.pretrained is not None:
             check_pretrained(Path(self.pretrained), self._architecture, self._manifest.classes)

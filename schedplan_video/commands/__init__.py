@@ -13,7 +13,7 @@ from schedplan.cli.tables import Format, make_table, pairs_table, print_data
 from schedplan.errors import SchedplanError, UsageError
 
 from . import index
-from .common import Form, Seed, Videos, Workers, count_workers, load, track
+from .common import Form, Seed, Videos, Workers, count_workers, load, log, report, track
 from .models import models
 
 app = typer.Typer(no_args_is_help=True, help="Video data sets and models.")
@@ -54,6 +54,37 @@ def check(
     print_data({**facts, "differences": rows}, Group(*shown), form)
     if rows:
         raise typer.Exit(SchedplanError.exit_code)
+
+
+@app.command()
+def flow(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The videos.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where flow is stored.")],
+    videos: Videos = None,
+    bound: Annotated[
+        float, typer.Option(help="Largest movement that is stored, in pixels per frame.")
+    ] = 20.0,
+    short_side: Annotated[
+        int, typer.Option(help="Larger frames are scaled down to this, in pixels.")
+    ] = 256,
+    workers: Workers = None,
+) -> None:
+    """Compute TV-L1 optical flow of all videos; print the manifest of the flow videos.
+
+    What is there already is kept, so that it can be cut off and gone on with.
+    """
+    listed = load("data.manifest:read_manifest")(manifest, videos)
+    settings = load("data.flow:FlowSettings")(bound=bound, short_side=short_side)
+    count = count_workers(workers)
+    try:
+        made = load("data.flow:compute_flow")(listed, out, settings, workers=count, track=track)
+    except KeyboardInterrupt:
+        log.warning("what was computed is kept: the same command goes on from there")
+        raise
+    target = out / load("data.flow:MANIFEST")
+    load("data.manifest:write_manifest")(made, target)
+    report(made)
+    print(target)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,6 +19,9 @@ from schedplan.plugins import import_attribute
 log = logging.getLogger("schedplan")
 
 _T = TypeVar("_T")
+
+_SHOWN_REASONS = 10  # why videos cannot be used
+_SHOWN_VIDEOS = 3  # for each reason
 
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
@@ -46,3 +50,22 @@ def track(results: Iterable[_T], total: int) -> Iterator[_T]:
     bar = Progress(*columns, console=CONSOLE, transient=True, disable=not CONSOLE.is_terminal)
     with bar:
         yield from bar.track(results, total=total)
+
+
+def report(manifest: Any) -> None:
+    """Say on stderr how many videos there are, and why some cannot be used."""
+    log.info("%d videos of %d classes", len(manifest.videos), len(manifest.classes))
+    for split in manifest.splits:
+        lost = manifest.unusable(split)
+        total = sum(video.split == split for video in manifest.videos)
+        said = f", not usable: {load('data.manifest:count_problems')(lost)}" if lost else ""
+        log.info("%s: %d videos%s", split, total, said)
+    reasons = defaultdict(list)
+    for split in manifest.splits:
+        for video in manifest.unusable(split):
+            reasons[video.status].append(video.path)
+    by_count = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    for reason, paths in by_count[:_SHOWN_REASONS]:
+        log.warning("%s: %d, such as %s", reason, len(paths), ", ".join(paths[:_SHOWN_VIDEOS]))
+    if len(by_count) > _SHOWN_REASONS:
+        log.warning("and more, for other reasons: see the manifest's column status")

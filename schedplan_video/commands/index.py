@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,12 +10,9 @@ import typer
 
 from schedplan.errors import UsageError
 
-from .common import Seed, Workers, count_workers, load, log, track
+from .common import Seed, Workers, count_workers, load, log, report, track
 
 app = typer.Typer(no_args_is_help=True, help="Make a manifest of a dataset.")
-
-_SHOWN_REASONS = 10  # why videos cannot be used
-_SHOWN_VIDEOS = 3  # for each reason
 
 Root = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the videos.")]
 Output = Annotated[
@@ -180,7 +176,7 @@ def _index(
         raise
     load("data.manifest:write_manifest")(manifest, output)
     kept.remove()
-    _report(manifest)
+    report(manifest)
     if not load("data.manifest:lies_above")(output, root):
         log.info("the manifest lies elsewhere: tell with --set trainer.videos=%s", root)
     print(output)
@@ -190,21 +186,3 @@ def _warn_of_classes(name: str, classes: int, annotations: Any) -> None:
     found = len(annotations.classes)
     if found != classes:
         log.warning("the annotations have %d classes, the whole of %s %d", found, name, classes)
-
-
-def _report(manifest: Any) -> None:
-    log.info("%d videos of %d classes", len(manifest.videos), len(manifest.classes))
-    for split in manifest.splits:
-        lost = manifest.unusable(split)
-        total = sum(video.split == split for video in manifest.videos)
-        said = f", not usable: {load('data.manifest:count_problems')(lost)}" if lost else ""
-        log.info("%s: %d videos%s", split, total, said)
-    reasons = defaultdict(list)
-    for split in manifest.splits:
-        for video in manifest.unusable(split):
-            reasons[video.status].append(video.path)
-    by_count = sorted(reasons.items(), key=lambda item: -len(item[1]))
-    for reason, paths in by_count[:_SHOWN_REASONS]:
-        log.warning("%s: %d, such as %s", reason, len(paths), ", ".join(paths[:_SHOWN_VIDEOS]))
-    if len(by_count) > _SHOWN_REASONS:
-        log.warning("and more, for other reasons: see the manifest's column status")

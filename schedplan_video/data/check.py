@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .decode import DecodeError
+from .decode import DecodeError, VideoInfo
 from .manifest import Manifest, Video
-from .probing import Found, Track, probe_files, untracked
+from .probing import Found, probe_files
+from .processes import Track, untracked
 
 _COMPARED = ("frames", "width", "height", "rotation")
 _DECODES = "decodes"
@@ -30,7 +31,7 @@ class Difference:
 
 
 def check_videos(
-    manifest: Manifest, *, workers: int = 0, track: Track = untracked
+    manifest: Manifest, *, workers: int = 0, track: Track[VideoInfo] = untracked
 ) -> list[Difference]:
     """Decode every video of a manifest and compare; columns without a value are passed over.
 

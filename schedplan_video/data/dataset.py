@@ -87,6 +87,7 @@ class ClipDataset(Dataset[Item]):
             indices.ravel(),
             frames=frames,
             view=self.transform.view(height, width, rng),
+            modality=self.manifest.modality,
         )
         clips = [self.transform(clip, rng) for clip in pictures.unflatten(0, indices.shape)]
         return torch.cat(clips) if len(clips) > 1 else clips[0], video.label, row

@@ -32,6 +32,9 @@ VERSION = "1"
 STATUSES = ("ok", "missing", "corrupt", "short")
 """What indexing found: a video that can be used, or one of the reasons why it cannot."""
 
+MODALITIES = {"rgb": 3, "flow": 2}
+"""What the frames show, pictures or optical flow, and how many channels that has."""
+
 _REQUIRED = ("path", "label", "split")
 
 _N = TypeVar("_N", int, float)
@@ -58,6 +61,7 @@ class Video:
         height: in pixels.
         duration: in seconds.
         rotation: that turns the stored frames upright, in degrees.
+        modality: `rgb`, or `flow` for videos that `data.flow` has made.
         status: one of `STATUSES`; a reason may follow, as in `corrupt: no video stream`.
 
     Raises:
@@ -76,6 +80,7 @@ class Video:
     height: int | None = None
     duration: float | None = None
     rotation: int | None = None
+    modality: str = "rgb"
     status: str = "ok"
 
     def __post_init__(self) -> None:
@@ -84,6 +89,8 @@ class Video:
             raise ManifestError(f"the label {self.label} is negative", allowed="0, 1, 2, ...")
         if self.split not in SPLITS:
             raise ManifestError(f"unknown split {self.split!r}", allowed=SPLITS)
+        if self.modality not in MODALITIES:
+            raise ManifestError(f"unknown modality {self.modality!r}", allowed=MODALITIES)
         if self.problem not in (None, *STATUSES[1:]):
             raise ManifestError(f"unknown status {self.status!r}", allowed=STATUSES)
         for name in ("frames", "width", "height"):
@@ -143,8 +150,9 @@ class Manifest:
             "1%"; by default none.
 
     Raises:
-        ManifestError: no video, a path twice, two names for one label or two labels for one name,
-            labels with a gap. Its `path` attribute holds the offending row's number, from 0.
+        ManifestError: no video, a path twice, two modalities, two names for one label or two labels
+            for one name, labels with a gap. Its `path` attribute holds the number of the offending
+            row, from 0.
         UsageError: `allow_missing` is neither a number nor a share.
 
     Example:
@@ -168,6 +176,11 @@ class Manifest:
             if video.path in paths:
                 raise ManifestError(f"the path {video.path!r} is listed twice", path=(row,))
             paths.add(video.path)
+            if video.modality != self.modality:
+                raise ManifestError(
+                    f"the modality {video.modality!r} among videos of {self.modality!r}",
+                    path=(row,),
+                )
             name = names.setdefault(video.label, video.class_name)
             if name != video.class_name:
                 raise ManifestError(
@@ -196,6 +209,16 @@ class Manifest:
         """Names of the classes, by label."""
         names = {video.label: video.class_name for video in self.videos}
         return tuple(names[label] for label in sorted(names))
+
+    @property
+    def modality(self) -> str:
+        """What all of the videos show, one of `MODALITIES`."""
+        return self.videos[0].modality
+
+    @property
+    def channels(self) -> int:
+        """Channels of a frame."""
+        return MODALITIES[self.modality]
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -336,6 +359,7 @@ def _video(cells: dict[str, str], where: str) -> Video:
             height=_optional(cells, "height", int),
             duration=_optional(cells, "duration", float),
             rotation=_optional(cells, "rotation", int),
+            modality=cells.get("modality") or "rgb",
             status=cells.get("status") or "ok",
         )
     except ManifestError as error:

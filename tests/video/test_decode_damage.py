@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -196,3 +199,27 @@ def test_every_odd_file_ends_in_frames_or_a_decode_error(row):
     assert torch.equal(clip, read_frames(path, indices, time_limit=TIME_LIMIT))
     if not row["notes"].count("rotation"):
         assert torch.equal(clip, decode_all(path, int(indices.max()) + 1)[indices])
+
+
+def test_readings_share_threads(videos):
+    path = videos["h264, B-frames"]
+    read_frames(path, [3])
+    before = threading.active_count()
+    for _ in range(5):
+        read_frames(path, [3])
+    assert threading.active_count() == before
+    expected = decode_all(path)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda index: read_frames(path, [index]), range(20)))
+    assert torch.equal(torch.cat(found), expected[:20])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+def test_a_forked_process_reads_as_well(videos):
+    path = videos["h264, B-frames"]
+    read_frames(path, [3])
+    process = multiprocessing.get_context("fork").Process(target=read_frames, args=(path, [3]))
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    process.kill()

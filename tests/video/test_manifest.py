@@ -91,6 +91,12 @@ def test_variants_of_csv_read_alike(tmp_path, text):
         ("path,label,split,fps\na.mp4,0,train,0\n", 2, ["fps 0.0"]),
         ("path,label,split,duration\na.mp4,0,train,nan\n", 2, ["duration nan"]),
         ("path,label,split,rotation\na.mp4,0,train,360\n", 2, ["rotation 360"]),
+        ("path,label,split,modality\na.mp4,0,train,rbg\n", 2, ["'rbg'", "rgb, flow"]),
+        (
+            "path,label,split,modality\na,0,train,rgb\nb,0,train,flow\n",
+            3,
+            ["'flow' among videos of 'rgb'"],
+        ),
         ("path,label,split,status\na.mp4,0,train,okay\n", 2, ["'okay'", "ok, missing"]),
         (
             "path,label,split,what,version\na.mp4,0,train,x,2\n",
@@ -177,7 +183,7 @@ def test_all_columns_are_written_with_the_version_in_every_row(tmp_path):
     write_manifest(Manifest(tmp_path, (Video("a.mp4", 0, "hug", "train"),)), tmp_path / "m.csv")
     header, row = (tmp_path / "m.csv").read_text().splitlines()
     assert header == ",".join(COLUMNS)
-    assert row == "a.mp4,0,hug,train,,,,,,,,ok,1"
+    assert row == "a.mp4,0,hug,train,,,,,,,,rgb,ok,1"
 
 
 def test_a_name_that_is_no_text_is_refused():

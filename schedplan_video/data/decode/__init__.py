@@ -2,6 +2,6 @@
 
 from .errors import DecodeError
 from .info import VideoInfo
-from .reader import probe, read_frames
+from .reader import each_frame, probe, read_frames
 
-__all__ = ["DecodeError", "VideoInfo", "probe", "read_frames"]
+__all__ = ["DecodeError", "VideoInfo", "each_frame", "probe", "read_frames"]

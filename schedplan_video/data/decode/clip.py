@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from av.video.frame import VideoFrame
 
-from ..view import View
 from .errors import DecodeError
 from .picture import Renderer
 
@@ -19,17 +18,17 @@ class Clip:
     Args:
         path: the video, for messages.
         indices: frame numbers in the clip's order, repeats allowed.
-        view: what is to be seen of each frame.
+        renderer: makes the pictures.
 
     Attributes:
         frames: the frame numbers without repeats, rising.
     """
 
-    def __init__(self, path: Path, indices: np.ndarray, view: View | None) -> None:
+    def __init__(self, path: Path, indices: np.ndarray, renderer: Renderer) -> None:
         self.path = path
         self.frames = np.unique(indices)
         self._indices = indices
-        self._renderer = Renderer(view)
+        self._renderer = renderer
         self._pictures: np.ndarray | None = None
 
     def put(self, index: int, frame: VideoFrame) -> None:
@@ -47,6 +46,6 @@ class Clip:
             self._pictures[place] = picture
 
     def tensor(self) -> torch.Tensor:
-        """Return uint8 of shape (T, 3, H, W), channels last in memory, once all frames are in."""
+        """Return uint8 of shape (T, C, H, W), channels last in memory, once all frames are in."""
         assert self._pictures is not None
         return torch.from_numpy(self._pictures).permute(0, 3, 1, 2)

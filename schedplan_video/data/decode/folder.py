@@ -9,6 +9,7 @@ does, or less, and all the rest of the way is the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -29,14 +30,19 @@ _NUMBER = re.compile(r"\d+(?=\D*$)")
 
 def probe(progress: Progress) -> VideoInfo:
     """Decode all images of a folder and say what it holds."""
-    images = _Images(progress)
-    frames = (images.frame(index) for index in range(len(images)))
+    frames, count = each(progress), 1
     first = next(frames)
     for _ in frames:
-        pass
+        count += 1
     orientation = Orientation.of(first)
     height, width = orientation.shown_size(first)
-    return VideoInfo(len(images), None, width, height, None, orientation.rotation)
+    return VideoInfo(count, None, width, height, None, orientation.rotation)
+
+
+def each(progress: Progress) -> Iterator[VideoFrame]:
+    """Yield all frames."""
+    images = _Images(progress)
+    return (images.frame(index) for index in range(len(images)))
 
 
 def read(progress: Progress, clip: Clip) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 
 from ..view import View
@@ -55,6 +56,8 @@ class Orientation(NamedTuple):
 
     def stored(self, view: View) -> View:
         """Return the view of the stored picture that, turned, is `view` of the shown one."""
+        if not any(self):
+            return view
         top, left = view.top, view.left
         if self.upside_down:
             top = view.height - top - view.crop_height
@@ -73,7 +76,8 @@ _UPRIGHT = (1, 0, 0, 1)
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """Return a, b, c, d, by which column p and row q are shown at (a p + c q, b p + d q)."""
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        # Not `frame.side_data`: that ties frames into cycles, which keep their memory for long.
+        matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
     except ValueError:  # PyAV lists no data at all if it does not know the name of one kind
         return _ROTATIONS.get(frame.rotation, _UPRIGHT)
     if matrix is None:

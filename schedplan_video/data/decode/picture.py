@@ -26,7 +26,7 @@ from .orientation import Orientation
 
 
 class Renderer:
-    """Makes RGB pictures of frames.
+    """Makes RGB pictures (H, W, 3) of frames.
 
     Args:
         view: what is to be seen of each frame as shown; None is all of it in its own size.
@@ -38,10 +38,10 @@ class Renderer:
         self._converter = VideoReformatter()
 
     def picture(self, frame: VideoFrame) -> np.ndarray:
-        """Return uint8 RGB of shape (H, W, 3), which may share the frame's memory."""
+        """Return uint8 of shape (H, W, C), which may share the frame's memory."""
         orientation = Orientation.of(frame)
         if self.view is None:
-            return orientation.shown(self._rgb(frame))
+            return orientation.shown(self._pixels(frame))
         return orientation.shown(self._viewed(frame, orientation.stored(self.view)))
 
     def _viewed(self, frame: VideoFrame, view: View) -> np.ndarray:
@@ -55,10 +55,30 @@ class Renderer:
         if len(frame.planes) == len(frame.format.components):
             frame, top, left = _cut(frame, view)
         rows, columns = slice(top, top + view.crop_height), slice(left, left + view.crop_width)
-        return self._rgb(frame)[rows, columns]
+        return self._pixels(frame)[rows, columns]
 
-    def _rgb(self, frame: VideoFrame) -> np.ndarray:
+    def _pixels(self, frame: VideoFrame) -> np.ndarray:
+        """Return all of a frame, (H, W, C)."""
         return self._converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+
+
+class FlowRenderer(Renderer):
+    """Takes the two planes of optical flow, see `data.flow`, as they are."""
+
+    def picture(self, frame: VideoFrame) -> np.ndarray:
+        if frame.format.name not in _FLOW_FORMATS:
+            raise ValueError(f"no optical flow: its pixels are {frame.format.name}")
+        return super().picture(frame)
+
+    def _pixels(self, frame: VideoFrame) -> np.ndarray:
+        planes = [_lines(plane)[: frame.height, : frame.width] for plane in frame.planes[:2]]
+        return np.stack(planes, axis=-1)
+
+
+RENDERERS = {"rgb": Renderer, "flow": FlowRenderer}
+"""What makes the pictures, by modality."""
+
+_FLOW_FORMATS = ("yuv444p", "yuvj444p")  # the latter is FFmpeg's other name for full range
 
 
 def _cut(frame: VideoFrame, view: View) -> tuple[VideoFrame, int, int]:

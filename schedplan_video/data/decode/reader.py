@@ -1,20 +1,22 @@
-"""Reading videos: what they hold, and any frames of them as RGB."""
+"""Reading videos: what they hold, any frames of them, or all in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from schedplan.checks import require_choice
 from schedplan.errors import UsageError
 
 from ..view import View
 from . import folder, video
 from .clip import Clip
 from .info import VideoInfo
-from .progress import Progress, guarded
+from .picture import RENDERERS, Renderer
+from .progress import Progress, failures, guarded
 
 
 def probe(path: str | Path, *, time_limit: float = 600.0) -> VideoInfo:
@@ -47,6 +49,7 @@ def read_frames(
     *,
     frames: int | None = None,
     view: View | None = None,
+    modality: str = "rgb",
     time_limit: float = 120.0,
 ) -> torch.Tensor:
     """Decode the frames of a video at `indices`, upright, scaled and cropped as `view` says.
@@ -61,16 +64,19 @@ def read_frames(
         frames: number of frames that `probe` found. Without it, nobody knows whether a file hides
             frames or drops some, and it is read in order from its start: right, but slower.
         view: scale and crop, relative to the picture as shown. None is its native size.
+        modality: `rgb`, or `flow` for optical flow as `data.flow` stores it.
         time_limit: seconds that this may take.
 
     Returns:
-        uint8 RGB of shape (len(indices), 3, H, W), channels last in memory.
+        uint8 of shape (len(indices), C, H, W), channels last in memory: red, green and blue, or
+        the movement in x and y.
 
     Raises:
         DecodeError: the video is missing, is none, is damaged before the last frame wanted, ends
             before it, takes longer than the time limit, or its frames differ in size and there is
-            no view. In a folder, a number may be missing.
-        UsageError: no index, or a negative one; a time limit that is not above 0.
+            no view. In a folder, a number may be missing. It holds no optical flow.
+        UsageError: no index, or a negative one; an unknown modality; a time limit that is not
+            above 0.
 
     Example:
         >>> view = View(256, 340, top=16, left=58, crop_height=224, crop_width=224)
@@ -81,8 +87,11 @@ def read_frames(
     if wanted.size == 0 or wanted.min() < 0:
         raise UsageError(f"cannot read frames {list(indices)}", allowed="at least one, from 0 up")
 
+    require_choice("modality", modality, RENDERERS, error=UsageError)
+    renderer = RENDERERS[modality](view)
+
     def work(progress: Progress) -> torch.Tensor:
-        clip = Clip(progress.path, wanted, view)
+        clip = Clip(progress.path, wanted, renderer)
         if progress.path.is_dir():
             folder.read(progress, clip)
         else:
@@ -90,3 +99,30 @@ def read_frames(
         return clip.tensor()
 
     return guarded(path, time_limit, work)
+
+
+def each_frame(
+    path: str | Path, *, view: View | None = None, time_limit: float = 120.0
+) -> Iterator[np.ndarray]:
+    """Decode all frames of a video in turn, as RGB, upright, scaled and cropped as `view` says.
+
+    Args:
+        path: a video file that FFmpeg can read, or a folder of numbered images.
+        view: scale and crop, relative to the picture as shown. None is its native size.
+        time_limit: seconds that each frame may take, in so far as the time can be looked at.
+
+    Yields:
+        uint8 of shape (H, W, 3).
+
+    Raises:
+        DecodeError: see `read_frames`.
+
+    Example:
+        >>> sum(1 for picture in each_frame("push/4.mp4"))  # doctest: +SKIP
+        250
+    """
+    progress, renderer = Progress(Path(path), time_limit), Renderer(view)
+    with failures(progress):
+        for frame in (folder if progress.path.is_dir() else video).each(progress):
+            yield renderer.picture(frame)
+            progress.restart()

@@ -67,6 +67,12 @@ def probe(progress: Progress) -> VideoInfo:
     )
 
 
+def each(progress: Progress) -> Iterator[VideoFrame]:
+    """Yield all frames."""
+    with _opened(progress, LIMITS) as (container, stream):
+        yield from _in_order(container, stream, progress)
+
+
 def _duration(times: list[int | None], stream: VideoStream) -> Fraction | None:
     """Return the seconds that frames with these times last, the last one as long as the mean."""
     known = [time for time in times if time is not None]

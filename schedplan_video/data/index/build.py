@@ -10,9 +10,10 @@ from typing import Any
 
 from schedplan.errors import UsageError
 
-from ..decode import DecodeError
+from ..decode import DecodeError, VideoInfo
 from ..manifest import Manifest, Video
-from ..probing import Found, Track, probe_files, untracked
+from ..probing import Found, probe_files
+from ..processes import Track, untracked
 from ..splits import hold_out, quantity
 from .annotations import AnnotationError, Annotations, Row
 from .locate import locate
@@ -31,7 +32,7 @@ def index_videos(
     seed: int = 0,
     min_frames: int = 4,
     workers: int = 0,
-    track: Track = untracked,
+    track: Track[VideoInfo] = untracked,
 ) -> Manifest:
     """Make the manifest of a dataset, in which every video has a status.
 
@@ -141,7 +142,7 @@ def _set_aside(rows: Sequence[Row], split: str, size: float, seed: int) -> list[
 
 
 def _probe(
-    files: Sequence[Path], log: ProbeLog, workers: int, track: Track
+    files: Sequence[Path], log: ProbeLog, workers: int, track: Track[VideoInfo]
 ) -> Mapping[Path, Found]:
     known = {file: log.get(file) for file in files}
     found = {file: result for file, result in known.items() if result is not None}
