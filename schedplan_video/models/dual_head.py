@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from schedplan_video.models.convolutions import ONE
+from schedplan_video.models.convolutions import ONE, MaxPool
 from schedplan_video.models.network import ClipSize, Head, VideoNetwork
 from schedplan_video.models.resnet import ResNet
 
@@ -25,7 +25,7 @@ class DualHead(ResNet):
     def network(self, num_classes: int, *, in_channels: int, dropout: float) -> VideoNetwork:
         stages = (
             self.stage(4),
-            nn.Sequential(nn.MaxPool3d((POOLED_STEPS, 1, 1)), self.stage(4, ONE)),
+            nn.Sequential(MaxPool((POOLED_STEPS, 1, 1)), self.stage(4, ONE)),
         )
         heads = [Head(stage, self.out_channels(4), num_classes, dropout) for stage in stages]
         shortest = ClipSize(self.stem.frames * POOLED_STEPS)

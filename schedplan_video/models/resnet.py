@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from schedplan_video.models.blocks import Basic, Bottleneck, Residual, Unit, projection, relu
-from schedplan_video.models.convolutions import ONE, Size, convolution
+from schedplan_video.models.convolutions import ONE, MaxPool, Size, convolution
 from schedplan_video.models.network import ClipSize, Head, VideoNetwork
 
 CHANNELS = 64
@@ -54,7 +54,7 @@ class Stem:
             convolution(in_channels, channels, self.kernel, self.stride, padding=self.padding),
             nn.BatchNorm3d(channels),
             relu(),
-            nn.MaxPool3d(self.pool_kernel, self.pool_stride, padding),
+            MaxPool(self.pool_kernel, self.pool_stride, padding),
         )
 
 
