@@ -77,8 +77,8 @@ def test_factorised_convolutions_are_computed_in_two_dimensions(form, monkeypatc
 @pytest.mark.parametrize("name", ["dg_p3d_resnet18", "lgd_p3d_resnet18", "r2plus1d_resnet18"])
 def test_networks_keep_channels_last_and_their_logits(name):
     torch.manual_seed(0)
-    network = build(name, 3, width=0.125).double().eval()
-    clips = torch.randn(2, 3, 16, 48, 40, dtype=torch.float64)
+    network = build(name, 3, width=0.125).eval()
+    clips = torch.randn(2, 3, 16, 48, 40)
     layouts = []
     with torch.no_grad():
         expected = network(clips)
@@ -90,6 +90,6 @@ def test_networks_keep_channels_last_and_their_logits(name):
                 )
         found = network(clips.contiguous(memory_format=LAST))
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert layouts
     assert all(layouts)
