@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from schedplan.errors import UsageError
 from schedplan_video.config import StageSettings
-from schedplan_video.models.p3d import VideoNetwork
-from schedplan_video.models.registry import build
+from schedplan_video.models.network import VideoNetwork
+from schedplan_video.models.registry import Design, build, design
 
 META = "meta.json"
 MODEL = "model.pt"
@@ -32,7 +32,13 @@ class Architecture:
     network: str
     width: float
     num_classes: int
-    in_channels: int
+    shortcut: str | None = None
+    in_channels: int = 3
+
+    @property
+    def design(self) -> Design:
+        """What networks of this architecture are made of; raises `UsageError` if there are none."""
+        return design(self.network, width=self.width, shortcut=self.shortcut)
 
     def build(self, dropout: float = 0.0) -> VideoNetwork:
         """Return a new network of this architecture."""
@@ -40,8 +46,9 @@ class Architecture:
             self.network,
             self.num_classes,
             in_channels=self.in_channels,
-            width=self.width,
             dropout=dropout,
+            width=self.width,
+            shortcut=self.shortcut,
         )
 
 
@@ -101,17 +108,33 @@ def load_model(folder: Path, model: VideoNetwork, architecture: Architecture) ->
     Raises:
         UsageError: the snapshot is damaged or of another architecture.
     """
-    saved = read_meta(folder).architecture
-    if saved != architecture:
+    check_same(read_meta(folder).architecture, architecture, folder)
+    try:
+        model.load_state_dict(load_weights(folder / MODEL))
+    except RuntimeError as error:
+        raise UsageError(f"weights that do not fit: {error}", where=str(folder / MODEL)) from None
+
+
+def check_same(saved: Architecture, wanted: Architecture, folder: Path) -> None:
+    """Raise `UsageError` if the snapshot in `folder` is of another architecture than `wanted`."""
+    if saved != wanted:
         raise UsageError(
             f"the snapshot holds another network: {_describe(saved)}",
             where=str(folder),
-            allowed=_describe(architecture),
+            allowed=_describe(wanted),
         )
-    try:
-        model.load_state_dict(_load(folder / MODEL))
-    except RuntimeError as error:
-        raise UsageError(f"weights that do not fit: {error}", where=str(folder / MODEL)) from None
+
+
+def load_weights(file: Path) -> dict[str, Tensor]:
+    """Read a model's state dict, and nothing else.
+
+    Raises:
+        UsageError: the file is missing, damaged, or holds something else.
+    """
+    weights = _load(file)
+    if not all(isinstance(value, Tensor) for value in weights.values()):
+        raise UsageError("the file holds no weights by name", where=str(file))
+    return weights
 
 
 def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
@@ -134,7 +157,8 @@ def _load(file: Path) -> dict[str, Any]:
 
 
 def _describe(architecture: Architecture) -> str:
+    shortcut = f" with shortcut {architecture.shortcut}" if architecture.shortcut else ""
     return (
-        f"{architecture.network} of width {architecture.width:g}"
+        f"{architecture.network} of width {architecture.width:g}{shortcut}"
         f" with {architecture.num_classes} classes, {architecture.in_channels} input channels"
     )

@@ -15,7 +15,7 @@ import torch
 from schedplan.errors import UsageError
 from schedplan.trainer import derive_seed
 from schedplan_video import engine, snapshots
-from schedplan_video.config import check_defaults, stage_settings
+from schedplan_video.config import StageSettings, check_defaults, stage_settings
 from schedplan_video.data.dataset import ClipDataset
 from schedplan_video.data.loader import TIME_LIMIT, ClipLoader
 from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
@@ -24,8 +24,11 @@ from schedplan_video.data.toy import make_toy
 from schedplan_video.data.transforms import EvaluationTransform, TrainingTransform
 from schedplan_video.evaluate import evaluation_clips, score
 from schedplan_video.metrics import METRICS, measure, scales
+from schedplan_video.models.checkpointing import checkpoint_blocks
 from schedplan_video.models.freezing import freeze_batchnorm
-from schedplan_video.models.registry import check_name
+from schedplan_video.models.network import VideoNetwork
+from schedplan_video.models.registry import design
+from schedplan_video.pretrained import check_pretrained, load_pretrained
 from schedplan_video.snapshots import Architecture, SnapshotMeta
 
 log = logging.getLogger("schedplan")
@@ -47,7 +50,10 @@ class VideoTrainer:
             or a share such as "1%"; they are skipped, not replaced.
         network: one of `models.registry.names()`.
         width: scales the network's channels.
+        shortcut: `A` or `B`, for networks that have the choice; see `models.registry.build`.
         dropout: before the classifiers, in [0, 1).
+        pretrained: what a training from scratch starts from in place of random weights: a
+            snapshot's folder or a file of torchvision's weights, see `pretrained.load_pretrained`.
         crop: side of the square view that the network sees, in pixels.
         short_side: in training the shorter side is scaled to a length drawn from this range.
         evaluation_side: in evaluation it is scaled to this length.
@@ -84,7 +90,9 @@ class VideoTrainer:
     allow_missing: int | str = 0
     network: str = "dg_p3d_resnet50"
     width: float = 1.0
+    shortcut: str | None = None
     dropout: float = 0.5
+    pretrained: Path | None = None
     crop: int = 224
     short_side: tuple[int, int] = (256, 340)
     evaluation_side: int = 256
@@ -101,7 +109,7 @@ class VideoTrainer:
     metrics = METRICS
 
     def __post_init__(self) -> None:
-        check_name(self.network)
+        design(self.network, width=self.width, shortcut=self.shortcut)
         check_defaults(self.defaults or {})
         if self.workers < 0:
             raise UsageError(f"workers is {self.workers}", allowed="0 or more", path=("workers",))
@@ -119,8 +127,14 @@ class VideoTrainer:
             self._manifest.split(split)
             log_skipped(self._manifest, split)
         self._architecture = Architecture(
-            self.network, self.width, len(self._manifest.classes), self._manifest.channels
+            self.network,
+            self.width,
+            len(self._manifest.classes),
+            shortcut=self.shortcut,
+            in_channels=self._manifest.channels,
         )
+        if self.pretrained is not None:
+            check_pretrained(Path(self.pretrained), self._architecture, self._manifest.classes)
 
     @cached_property
     def scales(self) -> dict[str, tuple[float, float]]:
@@ -133,7 +147,8 @@ class VideoTrainer:
         """Raise `UsageError` if no stage can be trained under `params`."""
         settings = stage_settings(params, self.defaults)
         with torch.device("meta"):
-            self._architecture.build(self.dropout).check_frames(settings.clip_length)
+            network = self._architecture.build(self.dropout)
+        network.clip_size.check(settings.clip_length, self.crop, self.crop)
 
     def begin(self, params: Mapping[str, Any], start: Path | None, seed: int) -> None:
         """Build the network, from the snapshot `start` if given, and a fresh optimiser.
@@ -145,15 +160,8 @@ class VideoTrainer:
         settings = stage_settings(params, self.defaults)
         if self._device.type == "cpu":
             engine.share_cores(self.workers)
-        with _seeded(derive_seed(seed, "weights")):
-            model = self._architecture.build(self.dropout)
-        model.check_frames(settings.clip_length)
-        if start is not None:
-            snapshots.load_model(start, model, self._architecture)
-        if settings.freeze_batchnorm:
-            freeze_batchnorm(model)
-        self._model = model.to(self._device)
-        self._optimizer = engine.sgd(model, settings.scaled_rate)
+        self._model = self._make_model(settings, start, seed)
+        self._optimizer = engine.sgd(self._model, settings.scaled_rate)
         self._settings, self._seed, self._epoch = settings, seed, 0
         self._training = self._loader(self._training_clips())
         self._validation = self._loader(
@@ -208,6 +216,22 @@ class VideoTrainer:
                 path=("validation_split",),
             )
         return names
+
+    def _make_model(self, settings: StageSettings, start: Path | None, seed: int) -> VideoNetwork:
+        """Return a network as a stage begins with it."""
+        with _seeded(derive_seed(seed, "weights")):
+            model = self._architecture.build(self.dropout)
+        model.clip_size.check(settings.clip_length, self.crop, self.crop)
+        if start is not None:
+            snapshots.load_model(start, model, self._architecture)
+        elif self.pretrained is not None:
+            classes = self._manifest.classes
+            load_pretrained(Path(self.pretrained), model, self._architecture, classes)
+        if settings.freeze_batchnorm:
+            freeze_batchnorm(model)
+        if settings.checkpointing:
+            checkpoint_blocks(model)
+        return model.to(self._device)
 
     def _read_manifest(self) -> Manifest:
         file = Path(self.manifest)

@@ -41,10 +41,10 @@ class LoaderError(UsageError):
 class ClipLoader:
     """Batches of clips, epoch by epoch.
 
-    For training, every epoch has an order of its own and all ranks get equally many rows: what does
-    not divide evenly, fewer than `world_size` rows and others each time, is left out of the epoch.
-    For evaluation, every row goes to exactly one rank; some ranks may get one more than others. A
-    row is an item of the dataset, and so a part of a video where those are parted.
+    For training, every epoch has an order of its own, whose batches are dealt to the ranks in turn,
+    see `EpochSampler`. For evaluation, every row goes to exactly one rank, in order; some ranks may
+    get one more than others, or none at all. A row is an item of the dataset, and so a part of a
+    video where those are parted.
 
     Args:
         dataset: the clips; those for training are shuffled.
@@ -86,6 +86,7 @@ class ClipLoader:
             len(dataset),
             shuffle=dataset.train,
             seed=dataset.seed,
+            batch_size=batch_size,
             rank=rank,
             world_size=world_size,
         )
@@ -153,14 +154,17 @@ class ClipLoader:
 class EpochSampler(Sampler[tuple[int, int]]):
     """One rank's share of the rows of a dataset, each with the epoch: `(epoch, row)`.
 
-    Ranks take turns, so that their batches together are those of a single rank with batches
-    `world_size` times as large.
+    Ranks take turns: in evaluation row by row, in training batch by batch. So rank r of N has every
+    N-th batch, from the r-th on, of those that a single rank would have. Ranks that average
+    gradients must train equally many batches; what is left when not every rank can have a full one
+    is shared out evenly as smaller batches. Only if fewer rows than ranks are left, those are left
+    out of the epoch, and others each time.
 
     Args:
         rows: number of rows.
-        shuffle: whether each epoch has an order of its own, and equal shares; else the rows come in
-            order, and all of them.
+        shuffle: whether this is training; if not, the rows come in order, and all of them.
         seed: of the shuffling.
+        batch_size: rows of a batch; has no part in evaluation.
         rank: which share, from 0.
         world_size: number of shares.
 
@@ -173,7 +177,14 @@ class EpochSampler(Sampler[tuple[int, int]]):
     """
 
     def __init__(
-        self, rows: int, *, shuffle: bool, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        rows: int,
+        *,
+        shuffle: bool,
+        seed: int,
+        batch_size: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         _check(world_size >= 1, "world_size", world_size, "1 or more")
         _check(0 <= rank < world_size, "rank", rank, f"0 to {world_size - 1}")
@@ -185,23 +196,29 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.rows = rows
         self.shuffle = shuffle
         self.seed = seed
+        self.batch_size = batch_size
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
 
     def __len__(self) -> int:
-        return len(range(self.rank, self._end, self.world_size))
+        return len(self._share(np.arange(self.rows)))
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         rows = np.arange(self.rows)
         if self.shuffle:
             rows = np.random.default_rng((self.seed, self.epoch)).permutation(rows)
-        share = rows[self.rank : self._end : self.world_size]
-        return iter([(self.epoch, row) for row in share.tolist()])
+        return iter([(self.epoch, row) for row in self._share(rows).tolist()])
 
-    @property
-    def _end(self) -> int:
-        return self.rows - self.rows % self.world_size if self.shuffle else self.rows
+    def _share(self, rows: np.ndarray) -> np.ndarray:
+        if not self.shuffle:
+            return rows[self.rank :: self.world_size]
+        turns = len(rows) // (self.world_size * self.batch_size)
+        full, rest = np.split(rows, [turns * self.world_size * self.batch_size])
+        dealt = full.reshape(turns, self.world_size, self.batch_size)[:, self.rank].ravel()
+        if len(rest) < self.world_size:
+            return dealt
+        return np.concatenate([dealt, np.array_split(rest, self.world_size)[self.rank]])
 
 
 class _Reading(Dataset[Any]):

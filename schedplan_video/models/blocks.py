@@ -1,86 +1,64 @@
-"""The pieces that the networks are built from: convolutions, residual blocks, global context.
+"""The residual blocks that the networks are built from.
 
-Every module here maps (B, C, T, H, W) to (B, C', T, H / stride, W / stride): strides act in space
-only, time is shortened in the stem alone.
+Every module here maps (B, C, T, H, W) to (B, C', T / t, H / s, W / s) for a stride (t, s, s).
 
-A *unit* is a 3x3x3-sized convolution in one of its factorised forms, ending before its last ReLU,
-so that a residual block can use it in the middle (ReLU follows) or at its end (identity is added
-first). P3D's three units are after Qiu et al., "Learning Spatio-Temporal Representation with
-Pseudo-3D Residual Networks", ICCV 2017, figure 2.
+A *unit* is what a network has in place of a residual block's 3x3x3 convolution: that convolution in
+some form, its batch normalisation, and a ReLU unless it ends the block, where the identity is added
+first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-Unit: TypeAlias = Callable[[int, int, int], nn.Module]
-"""Makes a unit from (input channels, output channels, spatial stride)."""
+from schedplan_video.models.convolutions import ONE, Size, pointwise
 
-CONTEXT_RATIO = 16
-MIN_CONTEXT_CHANNELS = 4
-
-
-def pointwise(in_channels: int, channels: int, stride: int = 1) -> nn.Conv3d:
-    """Return a 1x1x1 convolution."""
-    return nn.Conv3d(in_channels, channels, 1, stride=(1, stride, stride), bias=False)
+REDUCTION = 16
+MIN_HIDDEN = 4
 
 
-def spatial(in_channels: int, channels: int, stride: int = 1) -> nn.Conv3d:
-    """Return S, a 1x3x3 convolution."""
-    return nn.Conv3d(
-        in_channels, channels, (1, 3, 3), (1, stride, stride), padding=(0, 1, 1), bias=False
-    )
+def relu() -> nn.Module:
+    """Return a ReLU that overwrites its input, for the output of a normalisation or a sum."""
+    return nn.ReLU(inplace=True)
 
 
-def temporal(in_channels: int, channels: int, stride: int = 1) -> nn.Conv3d:
-    """Return T, a 3x1x1 convolution; a stride acts in space."""
-    return nn.Conv3d(
-        in_channels, channels, (3, 1, 1), (1, stride, stride), padding=(1, 0, 0), bias=False
-    )
+class Unit(Protocol):
+    """Makes a unit; `activation` makes its ReLU."""
+
+    def __call__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: Size = ONE,
+        activation: Callable[[], nn.Module] = relu,
+    ) -> nn.Module: ...
 
 
-class SerialUnit(nn.Module):
-    """P3D-A: BN(T(S(x)))."""
+class InflatableUnit(nn.Module):
+    """A unit that can take over a 2D convolution and its normalisation.
 
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
-        super().__init__()
-        self.spatial = spatial(in_channels, channels, stride)
-        self.temporal = temporal(channels, channels)
-        self.norm = nn.BatchNorm3d(channels)
+    On a clip of identical frames it then computes what they compute on the frame.
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.temporal(self.spatial(x)))
+    norm: nn.BatchNorm3d
 
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """Shape of the 2D kernel, (C', C, 3, 3)."""
+        raise NotImplementedError
 
-class ParallelUnit(nn.Module):
-    """P3D-B: BN(S(x) + T(x))."""
-
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
-        super().__init__()
-        self.spatial = spatial(in_channels, channels, stride)
-        self.temporal = temporal(in_channels, channels, stride)
-        self.norm = nn.BatchNorm3d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.spatial(x) + self.temporal(x))
+    def inflate(self, kernel: Tensor) -> None:
+        """Set the weights by a kernel of that shape."""
+        raise NotImplementedError
 
 
-class SkipUnit(nn.Module):
-    """P3D-C: y + T(y) with y = ReLU(BN(S(x)))."""
-
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
-        super().__init__()
-        self.spatial = spatial(in_channels, channels, stride)
-        self.norm = nn.BatchNorm3d(channels)
-        self.temporal = temporal(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.norm(self.spatial(x)))
-        return y + self.temporal(y)
+def hidden_channels(channels: int) -> int:
+    """Return the width of a small network about `channels`: a sixteenth, but 4 at least."""
+    return max(channels // REDUCTION, MIN_HIDDEN)
 
 
 class GlobalContext(nn.Module):
@@ -92,7 +70,7 @@ class GlobalContext(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        hidden = max(channels // CONTEXT_RATIO, MIN_CONTEXT_CHANNELS)
+        hidden = hidden_channels(channels)
         self.reduce = nn.Linear(channels, hidden)
         self.expand = nn.Linear(hidden, channels)
         nn.init.zeros_(self.expand.weight)
@@ -103,16 +81,36 @@ class GlobalContext(nn.Module):
         return x + context[:, :, None, None, None]
 
 
+def projection(in_channels: int, channels: int, stride: Size) -> nn.Module:
+    """Return shortcut B of He et al. 2016: a strided 1x1x1 convolution and normalisation."""
+    return nn.Sequential(pointwise(in_channels, channels, stride), nn.BatchNorm3d(channels))
+
+
+class Subsample(nn.Module):
+    """Shortcut A of He et al. 2016: every n-th position, and zeros for further channels."""
+
+    def __init__(self, in_channels: int, channels: int, stride: Size) -> None:
+        super().__init__()
+        self.stride = stride
+        self.further = channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        t, h, w = self.stride
+        return functional.pad(x[:, :, ::t, ::h, ::w], (0, 0, 0, 0, 0, 0, 0, self.further))
+
+
 class Residual(nn.Module):
     """ReLU(context(branch(x)) + shortcut(x)); the subclasses differ in their branch.
 
     Args:
         in_channels: C of the input.
         width: channels inside the block; it puts out `width * expansion`.
-        stride: in space.
+        stride: in time, height and width.
         unit: the form of the 3x3x3 convolution.
         context: made with the number of output channels and applied to the branch's output;
             `nn.Identity` for none.
+        shortcut: made with input channels, output channels and stride where those change the
+            shape.
     """
 
     expansion: int
@@ -121,26 +119,31 @@ class Residual(nn.Module):
         self,
         in_channels: int,
         width: int,
-        stride: int,
+        stride: Size,
         unit: Unit,
         context: Callable[[int], nn.Module] = nn.Identity,
+        shortcut: Callable[[int, int, Size], nn.Module] = projection,
     ) -> None:
         super().__init__()
-        channels = width * self.expansion
-        self.branch = self.make_branch(in_channels, width, stride, unit)
-        self.context = context(channels)
+        self.in_channels, self.channels = in_channels, width * self.expansion
+        self.branch = nn.Sequential(*self.make_branch(in_channels, width, stride, unit))
+        self.context = context(self.channels)
         self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != channels:
-            self.shortcut = nn.Sequential(
-                pointwise(in_channels, channels, stride), nn.BatchNorm3d(channels)
-            )
+        if stride != ONE or in_channels != self.channels:
+            self.shortcut = shortcut(in_channels, self.channels, stride)
 
-    @staticmethod
-    def make_branch(in_channels: int, width: int, stride: int, unit: Unit) -> nn.Sequential:
+    def make_branch(
+        self, in_channels: int, width: int, stride: Size, unit: Unit
+    ) -> tuple[nn.Module, ...]:
+        """Return the modules of the branch, in order."""
         raise NotImplementedError
 
+    def total(self, x: Tensor) -> Tensor:
+        """Return the sum of both paths, before the last ReLU."""
+        return self.context(self.branch(x)) + self.shortcut(x)
+
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.context(self.branch(x)) + self.shortcut(x))
+        return functional.relu(self.total(x), inplace=True)
 
 
 class Basic(Residual):
@@ -148,11 +151,10 @@ class Basic(Residual):
 
     expansion = 1
 
-    @staticmethod
-    def make_branch(in_channels: int, width: int, stride: int, unit: Unit) -> nn.Sequential:
-        return nn.Sequential(
-            unit(in_channels, width, stride), nn.ReLU(inplace=True), unit(width, width, 1)
-        )
+    def make_branch(
+        self, in_channels: int, width: int, stride: Size, unit: Unit
+    ) -> tuple[nn.Module, ...]:
+        return unit(in_channels, width, stride), unit(width, width, activation=nn.Identity)
 
 
 class Bottleneck(Residual):
@@ -160,15 +162,14 @@ class Bottleneck(Residual):
 
     expansion = 4
 
-    @staticmethod
-    def make_branch(in_channels: int, width: int, stride: int, unit: Unit) -> nn.Sequential:
-        channels = width * Bottleneck.expansion
-        return nn.Sequential(
+    def make_branch(
+        self, in_channels: int, width: int, stride: Size, unit: Unit
+    ) -> tuple[nn.Module, ...]:
+        return (
             pointwise(in_channels, width),
             nn.BatchNorm3d(width),
-            nn.ReLU(inplace=True),
+            relu(),
             unit(width, width, stride),
-            nn.ReLU(inplace=True),
-            pointwise(width, channels),
-            nn.BatchNorm3d(channels),
+            pointwise(width, self.channels),
+            nn.BatchNorm3d(self.channels),
         )

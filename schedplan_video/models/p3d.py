@@ -1,147 +1,93 @@
-"""The ResNet form of P3D: stem, four stages of residual blocks, and one or more heads.
+"""P3D: the 3x3x3 convolution taken apart into space and time.
 
-Facts from Qiu et al. 2021 ("Optimization Planning for 3D ConvNets") and its P3D predecessor; all
-networks of that family (P3D, G-P3D, DG-P3D) differ only in what a `ResNet` names and in the heads.
+The units A, B and C are those of Qiu et al., "Learning Spatio-Temporal Representation with
+Pseudo-3D Residual Networks", ICCV 2017, figure 2; the stem is that of Qiu et al., "Optimization
+Planning for 3D ConvNets", ICML 2021, shared by all the networks compared there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
-from schedplan.errors import UsageError
-from schedplan_video.models.blocks import Basic, Bottleneck, Residual, Unit
+from schedplan_video.models.blocks import InflatableUnit, Unit, relu
+from schedplan_video.models.convolutions import ONE, Size, spatial, temporal
+from schedplan_video.models.resnet import SPACE, Stem
 
-STEM_FRAMES = 4
-"""Frames that the stem folds into one time step; the shortest clip of a single-head network."""
-
-BLOCKS: dict[int, tuple[type[Residual], tuple[int, int, int, int]]] = {
-    18: (Basic, (2, 2, 2, 2)),
-    34: (Basic, (3, 4, 6, 3)),
-    50: (Bottleneck, (3, 4, 6, 3)),
-    101: (Bottleneck, (3, 4, 23, 3)),
-    152: (Bottleneck, (3, 8, 36, 3)),
-}
-"""Kind of block and blocks per stage, by depth."""
+STEM = Stem(
+    kernel=(4, 7, 7),
+    stride=(4, 2, 2),
+    padding=(0, 3, 3),
+    pool_kernel=(1, 3, 3),
+    pool_stride=SPACE,
+)
+"""Four frames become one time step; after it, strides act in space only."""
 
 
-@dataclass(frozen=True)
-class ResNet:
-    """What a ResNet is made of; makes its stem and stages.
+class _PseudoUnit(InflatableUnit):
+    """S, T and a normalisation; the subclasses differ in how these are put together."""
 
-    Args:
-        depth: a key of `BLOCKS`.
-        units: forms of the 3x3x3 convolution; the block with global index i, counted across
-            stages, has `units[i % len(units)]`.
-        context: see `Residual`.
-        channels: output channels of the stem; the stages are 1, 2, 4 and 8 times as wide.
-    """
-
-    depth: int
-    units: tuple[Unit, ...]
-    context: Callable[[int], nn.Module] = nn.Identity
-    channels: int = 64
-
-    def stem(self, in_channels: int) -> nn.Sequential:
-        """Return the module (B, in_channels, T, H, W) -> (B, channels, T / 4, H / 4, W / 4)."""
-        return nn.Sequential(
-            nn.Conv3d(
-                in_channels,
-                self.channels,
-                (STEM_FRAMES, 7, 7),
-                (STEM_FRAMES, 2, 2),
-                padding=(0, 3, 3),
-                bias=False,
-            ),
-            nn.BatchNorm3d(self.channels),
-            nn.ReLU(inplace=True),
-            nn.MaxPool3d((1, 3, 3), (1, 2, 2), padding=(0, 1, 1)),
-        )
-
-    def stage(self, number: int, stride: int) -> nn.Sequential:
-        """Return stage `number` (1 to 4), whose first block has the spatial `stride`."""
-        block, counts = BLOCKS[self.depth]
-        first = sum(counts[: number - 1])
-        width = self.channels * 2 ** (number - 1)
-        in_channels = self.channels if number == 1 else self.out_channels(number - 1)
-        blocks = []
-        for index in range(first, first + counts[number - 1]):
-            unit = self.units[index % len(self.units)]
-            blocks.append(block(in_channels, width, stride, unit, self.context))
-            in_channels, stride = self.out_channels(number), 1
-        return nn.Sequential(*blocks)
-
-    def out_channels(self, number: int) -> int:
-        """Return how many channels stage `number` puts out."""
-        return self.channels * 2 ** (number - 1) * BLOCKS[self.depth][0].expansion
-
-    def trunk(self, in_channels: int) -> nn.Sequential:
-        """Return stem and stages 1 to 3, which all heads share."""
-        return nn.Sequential(
-            self.stem(in_channels), self.stage(1, 1), self.stage(2, 2), self.stage(3, 2)
-        )
-
-
-class Head(nn.Module):
-    """Stage 4 in some form, global average pool, dropout and a linear classifier."""
-
-    def __init__(self, stage: nn.Module, channels: int, num_classes: int, dropout: float) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: Size = ONE,
+        activation: Callable[[], nn.Module] = relu,
+    ) -> None:
         super().__init__()
-        self.stage = stage
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(channels, num_classes)
+        self.spatial = spatial(in_channels, channels, stride)
+        self.temporal = self.make_temporal(in_channels, channels, stride)
+        self.norm = nn.BatchNorm3d(channels)
+        self.activation = activation()
+
+    def make_temporal(self, in_channels: int, channels: int, stride: Size) -> nn.Conv3d:
+        """Return T, which follows S unless a subclass says otherwise."""
+        return temporal(channels, channels)
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        return tuple(self.spatial.weight.squeeze(2).shape)
+
+    @torch.no_grad()
+    def inflate(self, kernel: Tensor) -> None:
+        self.spatial.weight.copy_(kernel[:, :, None])
+        nn.init.zeros_(self.temporal.weight)
+
+
+class SerialUnit(_PseudoUnit):
+    """P3D-A: ReLU(BN(T(S(x))))."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.stage(x).mean(dim=(2, 3, 4))))
+        return self.activation(self.norm(self.temporal(self.spatial(x))))
+
+    def inflate(self, kernel: Tensor) -> None:
+        super().inflate(kernel)
+        nn.init.dirac_(self.temporal.weight)
 
 
-class VideoNetwork(nn.Module):
-    """A trunk and its heads.
+class ParallelUnit(_PseudoUnit):
+    """P3D-B: ReLU(BN(S(x) + T(x)))."""
 
-    `forward` maps clips (B, C, T, H, W) to a tuple with the logits (B, num_classes) of each head,
-    in training as in evaluation. The loss is the sum over heads, the prediction the mean of their
-    scores (`schedplan_video.evaluate.scores`).
+    def make_temporal(self, in_channels: int, channels: int, stride: Size) -> nn.Conv3d:
+        return temporal(in_channels, channels, stride)
 
-    Args:
-        trunk: what the heads share.
-        heads: at least one.
-        min_frames: the shortest clip that every head can use.
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(self.spatial(x) + self.temporal(x)))
 
-    Raises:
-        UsageError: by `forward`, if the clips are shorter than `min_frames`.
+
+class SkipUnit(_PseudoUnit):
+    """P3D-C: ReLU(y + T(y)) with y = ReLU(BN(S(x))).
+
+    At the end of a block there is no ReLU in either place: as in a 2D ResNet, the normalised output
+    keeps its sign until the identity is added.
     """
 
-    def __init__(self, trunk: nn.Module, heads: Iterable[nn.Module], min_frames: int) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.heads = nn.ModuleList(heads)
-        self.min_frames = min_frames
-        self.apply(_initialise)
-
-    def check_frames(self, frames: int) -> None:
-        """Raise `UsageError` if clips of `frames` frames are too short."""
-        if frames < self.min_frames:
-            raise UsageError(
-                f"this network cannot use clips of {frames} frames",
-                allowed=f"{self.min_frames} frames or more",
-            )
-
-    def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
-        self.check_frames(clips.shape[2])
-        features = self.trunk(clips)
-        return tuple(head(features) for head in self.heads)
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.activation(self.norm(self.spatial(x)))
+        return self.activation(y + self.temporal(y))
 
 
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv3d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-
-def single_head(
-    resnet: ResNet, num_classes: int, *, in_channels: int = 3, dropout: float = 0.5
-) -> VideoNetwork:
-    """Return the plain network: one head on stage 4, T / 4 x H / 32 x W / 32 before its pool."""
-    head = Head(resnet.stage(4, 2), resnet.out_channels(4), num_classes, dropout)
-    return VideoNetwork(resnet.trunk(in_channels), [head], STEM_FRAMES)
+MIXED: tuple[Unit, ...] = (SerialUnit, ParallelUnit, SkipUnit)
+"""The units of P3D without a letter, which take turns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -85,35 +86,50 @@ def test_all_clips_of_a_video_stand_together(toy):
     assert torch.equal(clips, torch.cat([dataset[0][0], dataset[1][0]]))
 
 
-@pytest.mark.parametrize("world_size", [2, 3])
-def test_the_batches_of_all_ranks_are_those_of_one_with_larger_batches(toy, world_size):
-    def clips_by_row(rank: int, size: int, ranks: int) -> list[dict[int, torch.Tensor]]:
-        loader = ClipLoader(random_clips(toy), size, rank=rank, world_size=ranks)
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_ranks_take_the_batches_of_a_single_one_in_turn(toy, world_size):
+    def batches(rank: int, ranks: int) -> list[list[torch.Tensor]]:
+        loader = ClipLoader(random_clips(toy), 2, rank=rank, world_size=ranks)
         with loader.epoch(4) as batches:
-            return [dict(zip(rows.tolist(), clips, strict=True)) for clips, _, rows in batches]
+            return list(batches)
 
-    whole = clips_by_row(0, 2 * world_size, 1)
-    shares = [clips_by_row(rank, 2, world_size) for rank in range(world_size)]
-    assert len({len(share) for share in shares}) == 1
-    for step, parts in enumerate(zip(*shares, strict=True)):
-        merged = {row: clip for part in parts for row, clip in part.items()}
-        assert len(merged) == sum(map(len, parts))
-        assert all(torch.equal(clip, whole[step][row]) for row, clip in merged.items())
+    alone = batches(0, 1)
+    for rank in range(world_size):
+        dealt = batches(rank, world_size)
+        assert all(same(*pair) for pair in zip(dealt, alone[rank::world_size], strict=True))
+
+
+def shares(rows: int, batch_size: int, world_size: int, epoch: int) -> list[list[int]]:
+    """Return the rows of every rank in an epoch of training."""
+    found = []
+    for rank in range(world_size):
+        sampler = EpochSampler(
+            rows, shuffle=True, seed=3, batch_size=batch_size, rank=rank, world_size=world_size
+        )
+        sampler.epoch = epoch
+        found.append([row for _, row in sampler])
+        assert len(sampler) == len(found[-1])
+    return found
 
 
 @given(st.integers(1, 60), st.integers(1, 8), st.integers(0, 5), st.integers(1, 9))
-def test_ranks_train_equally_many_rows_and_none_twice(rows, world_size, epoch, batch_size):
+def test_ranks_train_equally_many_batches_and_no_row_twice(rows, world_size, epoch, batch_size):
     if rows < world_size:
         return
-    shares = []
-    for rank in range(world_size):
-        sampler = EpochSampler(rows, shuffle=True, seed=3, rank=rank, world_size=world_size)
-        sampler.epoch = epoch
-        shares.append([row for _, row in sampler])
-        assert len(sampler) == len(shares[-1]) == rows // world_size
-    merged = [row for share in shares for row in share]
-    assert len(set(merged)) == len(merged) > rows - world_size
+    found = shares(rows, batch_size, world_size, epoch)
+    assert len({math.ceil(len(share) / batch_size) for share in found}) == 1
+    assert max(map(len, found)) - min(map(len, found)) <= 1
+    merged = [row for share in found for row in share]
+    left = rows % (world_size * batch_size)
+    assert len(set(merged)) == len(merged) == rows - (left if left < world_size else 0)
     assert set(merged) <= set(range(rows))
+
+
+@pytest.mark.parametrize(
+    ("rows", "lengths"), [(12, [6, 6]), (13, [6, 6]), (14, [7, 7]), (15, [8, 7]), (17, [9, 8])]
+)
+def test_what_is_left_is_shared_out_evenly(rows, lengths):
+    assert [len(share) for share in shares(rows, 3, 2, epoch=0)] == lengths
 
 
 @given(st.integers(0, 60), st.integers(1, 8))
@@ -129,14 +145,8 @@ def test_ranks_evaluate_every_row_exactly_once(rows, world_size):
 
 
 def test_no_row_is_left_out_for_good():
-    sampler = EpochSampler(7, shuffle=True, seed=0, rank=0, world_size=1)
-    ranks = [EpochSampler(7, shuffle=True, seed=0, rank=rank, world_size=3) for rank in range(3)]
-    missed = []
-    for epoch in range(60):
-        for each in (sampler, *ranks):
-            each.epoch = epoch
-        seen = {row for each in ranks for _, row in each}
-        missed += {row for _, row in sampler} - seen
+    seen = [{row for share in shares(7, 2, 3, epoch) for row in share} for epoch in range(60)]
+    missed = [row for rows in seen for row in {*range(7)} - rows]
     assert {*missed} == {*range(7)}
     assert len(missed) == 60
 

@@ -21,6 +21,7 @@ from schedplan.plugins import import_attribute
 from schedplan_video import plugin
 from schedplan_video.commands import app
 from schedplan_video.data.manifest import read_manifest
+from schedplan_video.models.registry import names
 from schedplan_video.trainer import VideoTrainer
 
 PLACES = ["--root", "x", "--annotations", "y", "-o", "z"]
@@ -219,9 +220,37 @@ def test_the_datasets_are_listed_and_every_option_is_explained() -> None:
         assert [option.name for option in command.params if not option.help] == []
 
 
+def test_models_lists_sizes() -> None:
+    report = json.loads(run("models", "p3d_resnet50", "torchvision/mvit_v2_s", "-f", "json"))
+    assert {key: report[key] for key in ("frames", "size", "classes")} == {
+        "frames": 16,
+        "size": 224,
+        "classes": 400,
+    }
+    p3d, mvit = report["models"]
+    assert (p3d["name"], round(p3d["parameters"] / 1e6, 1)) == ("p3d_resnet50", 28.1)
+    assert p3d["clip_size"] == {"frames": 4, "side": 1, "exact": False}
+    assert round(mvit["multiply_adds"] / 1e9, 1) == 64.2
+    table = run("models", "dg_p3d_resnet50", "torchvision/mvit_v2_s", "--frames", 64)
+    (row, other) = [line for line in table.splitlines() if "_" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")][1:] == ["50.38", "94.49", "16", "1"]
+    assert [cell.strip() for cell in other.strip("│").split("│")][2:] == [
+        "-",
+        "16 only",
+        "224 only",
+    ]
+
+
+def test_models_lists_all_networks() -> None:
+    arguments = ["models", "--frames", 1, "--size", 1, "--classes", 2, "-f", "json"]
+    listed = [network["name"] for network in json.loads(run(*arguments))["models"]]
+    assert listed == list(names())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["models", "p3d_resnet51"], r"did you mean 'p3d_resnet50'"),
         (["toy", "--out", "x", "--per-class", "1,2"], r"--per-class is '1,2'.*three numbers"),
         (["index", "folders", "--root", "x", "-o", "y"], r"x: there is no such folder"),
         (["index", "csv", "--root", "x", "--annotations", "y", "-o", "z"], r"y: there is no such"),

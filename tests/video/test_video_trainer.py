@@ -74,6 +74,8 @@ def test_states_what_guessing_scores_by_the_classes_of_its_manifest(manifest: Pa
     assert scale_of(two_heads, "loss") == Scale(2 * math.log(classes), 0.0)
     one_head = trainer(manifest, network="p3d_resnet18")
     assert scale_of(one_head, "loss") == Scale(math.log(classes), 0.0)
+    one_predicts = trainer(manifest, network="lgd_p3d_resnet18")
+    assert scale_of(one_predicts, "loss") == Scale(math.log(classes), 0.0)
 
 
 def test_videos_that_cannot_be_used_are_skipped_on_request_only(
@@ -175,6 +177,16 @@ def test_training_clips_are_augmented_as_asked(manifest: Path, augment: str) -> 
     assert losses[0] != losses[1]
 
 
+def test_checkpointing_trains_the_same_model(manifest: Path, tmp_path: Path) -> None:
+    models = []
+    for checkpointing in (False, True):
+        new = trainer(manifest, defaults={"checkpointing": checkpointing})
+        new.begin(STAGE, None, 0)
+        new.train_epoch()
+        models.append(weights(new, tmp_path / str(checkpointing)))
+    assert all(torch.equal(models[0][key], value) for key, value in models[1].items())
+
+
 def test_workers_change_no_clip(manifest: Path, tmp_path: Path) -> None:
     one, other = begun(manifest), begun(manifest, workers=1)
     losses = [new.train_epoch()["loss"] for new in (one, other)]
@@ -236,6 +248,7 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
     [
         ({"manifest": Path("nowhere.csv")}, r"nowhere\.csv"),
         ({"network": "dg_p3d_resnet19"}, r"did you mean 'dg_p3d_resnet18'"),
+        ({"shortcut": "A"}, r"dg_p3d_resnet18 has no choice of shortcuts"),
         ({"crop": 64}, r"crop .*64"),
         ({"short_side": (40, 32)}, r"short_side \(40, 32\)"),
         ({"train_split": "training"}, r"'training'.*train, val, test"),
