@@ -214,7 +214,7 @@ def test_a_snapshot_of_another_network_is_refused(manifest: Path, tmp_path: Path
     start = saved(begun(manifest), tmp_path / "model")
     other = trainer(manifest, network="p3d_resnet18")
     with pytest.raises(
-        UsageError, match=r"dg_p3d_resnet18 of width 0.125 with 3 .*: p3d_resnet18 of"
+        UsageError, match=r"dg_p3d_resnet18 of width 0.125 with 8 .*: p3d_resnet18 of"
     ):
         other.begin(STAGE, start, 0)
 

@@ -1,0 +1,29 @@
+"""Manifests: which videos there are, their labels and splits, as a CSV file beside them."""
+
+from .file import COLUMNS, check_output, lies_above, read_manifest, write_manifest
+from .rows import (
+    MODALITIES,
+    STATUSES,
+    Manifest,
+    ManifestError,
+    Video,
+    check_path,
+    count_problems,
+    log_skipped,
+)
+
+__all__ = [
+    "COLUMNS",
+    "MODALITIES",
+    "STATUSES",
+    "Manifest",
+    "ManifestError",
+    "Video",
+    "check_output",
+    "check_path",
+    "count_problems",
+    "lies_above",
+    "log_skipped",
+    "read_manifest",
+    "write_manifest",
+]
