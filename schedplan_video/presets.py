@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import yaml
 
@@ -72,11 +73,13 @@ class Schedule:
         sampling: throughout.
         stages: the clip length, the level of the learning rate and the epochs of each; those of 0
             epochs are left out.
+        pretrained: the schedule whose model is trained on; None starts from scratch.
     """
 
     dataset: str
     sampling: str
     stages: tuple[tuple[int, float, int], ...]
+    pretrained: str | None = None
 
     @property
     def space(self) -> Space:
@@ -100,6 +103,7 @@ SCHEDULES = {
         "hmdb51",
         "uniform",
         ((32, 0.01, 42), (32, 0.001, 42), (16, 0.0001, 33), (32, 0.0001, 27), (64, 0.0001, 25)),
+        pretrained="kinetics400-dg-p3d-50",
     ),
     "ucf101-dg-p3d-50": Schedule(
         "ucf101",
@@ -110,6 +114,7 @@ SCHEDULES = {
         "ucf101",
         "consecutive",
         ((32, 0.01, 63), (32, 0.001, 3), (64, 0.001, 27), (64, 0.0001, 2)),
+        pretrained="kinetics400-dg-p3d-50",
     ),
     "activitynet-dg-p3d-50": Schedule(
         "activitynet",
@@ -120,6 +125,7 @@ SCHEDULES = {
         "activitynet",
         "consecutive",
         ((32, 0.01, 73), (16, 0.001, 30), (64, 0.001, 7), (64, 0.0001, 19)),
+        pretrained="kinetics400-dg-p3d-50",
     ),
     "ssv1-dg-p3d-50": Schedule(
         "ssv1", "uniform", ((32, 0.04, 25), (32, 0.004, 6), (16, 0.0004, 57), (32, 0.0004, 35))
@@ -229,8 +235,16 @@ def plan(name: str) -> Plan:
         mode="max",
         score=None,
         stages=tuple(stages),
-        provenance={"published": PAPER, "config": yaml.safe_load(config_text(schedule.dataset))},
+        provenance={"published": PAPER, "config": _config(schedule)},
     )
+
+
+def _config(schedule: Schedule) -> dict[str, Any]:
+    """Return the configuration that a schedule is trained by."""
+    config: dict[str, Any] = yaml.safe_load(config_text(schedule.dataset))
+    if schedule.pretrained is not None:  # where `schedplan replay --preset` leaves its model
+        config["trainer"]["pretrained"] = f"runs/{schedule.pretrained}-replay/model"
+    return config
 
 
 def _lines(names: Iterable[str], values: Iterable[str]) -> str:

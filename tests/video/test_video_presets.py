@@ -261,3 +261,14 @@ def test_a_published_schedule_is_edited_and_trained_along(manifest: Path, tmp_pa
     ]
     assert report["planned"] is None
     assert (tmp_path / "runs" / "ssv2-dg-p3d-50-replay" / "model" / "meta.json").exists()
+
+
+def test_schedules_from_kinetics_go_on_with_its_model():
+    starts = {
+        name: presets.plan(name).provenance["config"]["trainer"].get("pretrained")
+        for name in presets.SCHEDULES
+    }
+    model = "runs/kinetics400-dg-p3d-50-replay/model"
+    assert starts == {
+        name: model if name.endswith("-from-kinetics400") else None for name in presets.SCHEDULES
+    }
