@@ -91,6 +91,11 @@ def test_run_status_show_graph_and_replay_follow_each_other(folder):
     assert epochs == [stage["epochs"] for stage in plan["stages"]]
     assert (folder / "runs" / "demo-replay" / "model" / "simulated.json").exists()
 
+    seeded = ("replay", "runs/demo", "--out", "runs/seeded", "-f", "json", "--seed")
+    other = json.loads(schedplan(*seeded, "1", cwd=folder).stdout)
+    assert json.loads(schedplan(*seeded, "1", cwd=folder).stdout) == other
+    assert "seed was 1 and is now 2" in schedplan(*seeded, "2", cwd=folder, code=2).stderr
+
 
 def test_a_finished_run_is_a_no_op_and_another_configuration_is_refused(folder):
     first = schedplan("run", "config.yaml", cwd=folder)

@@ -199,6 +199,9 @@ def replay_(
     preset: Preset = None,
     plugin: PluginNames = None,
     out: Out = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, show_default="the plan's", help="Another seed.")
+    ] = None,
     set_: Overrides = None,
     form: Form = Format.TABLE,
 ) -> None:
@@ -214,6 +217,8 @@ def replay_(
     beside = plan.with_name(f"{plan.name}-replay") if plan and plan.is_dir() else None
     folder = RunFolder(out or beside or Path("runs") / f"{found.name}-replay")
     config = {"replay": found.as_dict(), "trainer": setup.facts()["trainer"]}
+    if seed is not None:
+        config["seed"] = seed
     bind(folder, config)
     say_other_options(found, setup)
     with (
@@ -222,7 +227,9 @@ def replay_(
         Display(found.metric, len(found.path)) as display,
     ):
         setup.make_trainer()
-        outcomes = replay(found, setup.trainer, folder.path, on_event=display, config=config)
+        outcomes = replay(
+            found, setup.trainer, folder.path, seed=seed, on_event=display, config=config
+        )
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
     log.info("the model is in %s", folder.model)
