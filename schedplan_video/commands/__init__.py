@@ -14,11 +14,13 @@ from schedplan.errors import SchedplanError, UsageError
 
 from . import index
 from .common import Form, Seed, Videos, Workers, count_workers, load, log, report, track
+from .join import join
 from .models import models
 
 app = typer.Typer(no_args_is_help=True, help="Video data sets and models.")
 app.add_typer(index.app, name="index")
 app.command()(models)
+app.command()(join)
 
 
 @app.command()
