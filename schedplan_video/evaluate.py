@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from schedplan.errors import UsageError
 from schedplan_video import snapshots
@@ -19,7 +20,8 @@ from schedplan_video.data.dataset import ClipDataset
 from schedplan_video.data.loader import Batch, ClipLoader
 from schedplan_video.data.manifest import Manifest
 from schedplan_video.data.transforms import EvaluationTransform
-from schedplan_video.engine import check_finite, find_device, forward, summed_loss
+from schedplan_video.engine import check_finite, find_device, forward
+from schedplan_video.ranks import ALONE, Ranks
 
 METRICS = ("top1", "top5", "mean_top135", "loss")
 """Keys of what `evaluate` returns."""
@@ -69,41 +71,66 @@ def scores(logits: tuple[Tensor, ...]) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, loader: Iterable[Batch], device: torch.device) -> dict[str, float]:
+def evaluate(
+    model: nn.Module,
+    loader: Iterable[Batch],
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    ranks: Ranks = ALONE,
+) -> dict[str, float]:
     """Measure `model` on every sample of `loader`, each counted once.
+
+    Args:
+        model: on `device`.
+        loader: this rank's samples; a rank may have none.
+        device, dtype: see `engine.forward`.
+        ranks: who measures; all of their samples count.
 
     Returns:
         top1, top5: share of samples whose label is among the 1 or 5 highest scores, in [0, 1];
         with fewer than 5 classes, top5 is 1.
         mean_top135: mean of top-1, top-3 and top-5.
         loss: cross-entropy summed over the heads that predict, mean over samples.
+        Nothing but on rank 0.
 
     Raises:
         NotFiniteError: the network's output is not finite.
     """
     model.eval()
-    hits = torch.zeros(len(_RANKS), dtype=torch.int64)
-    loss, samples = 0.0, 0
-    for batch in loader:
-        logits, labels = forward(model, batch, device)
-        loss += summed_loss(logits, labels).item()
-        check_finite(loss)
-        hits += _hits(scores(logits), labels).cpu()
-        samples += len(labels)
-    top1, top3, top5 = (hits / samples).tolist()
+    found = [_measured(model, batch, device, dtype) for batch in loader]
+    none = torch.empty(0, 2 + len(_RANKS), dtype=torch.float64)
+    parts = ranks.gather(torch.cat([none, *found]))
+    if not parts:
+        return {}
+    table = torch.cat(parts)
+    if len(table[:, 0].unique()) < len(table):
+        raise RuntimeError("a sample was measured twice")
+    # By row, so that sums do not depend on who has measured what.
+    loss, top1, top3, top5 = table[table[:, 0].argsort(), 1:].mean(dim=0).tolist()
+    check_finite(loss)
     return {
         "top1": top1,
         "top5": top5,
         "mean_top135": (top1 + top3 + top5) / len(_RANKS),
-        "loss": loss / samples,
+        "loss": loss,
     }
 
 
+def _measured(
+    model: nn.Module, batch: Batch, device: torch.device, dtype: torch.dtype | None
+) -> Tensor:
+    """Return for each sample its row, its loss, and whether it is a hit for each of `_RANKS`."""
+    logits, labels = forward(model, batch, device, dtype)
+    losses = sum(functional.cross_entropy(head, labels, reduction="none") for head in logits)
+    hits = _hits(scores(logits), labels)
+    return torch.column_stack([part.double().cpu() for part in (batch[2], losses, hits)])
+
+
 def _hits(prediction: Tensor, labels: Tensor) -> Tensor:
-    """Count, for each of `_RANKS`, the samples whose label is among that many best scores."""
+    """Say, for each of `_RANKS`, whether each label is among that many best scores, (B, 3)."""
     best = prediction.topk(min(max(_RANKS), prediction.shape[1])).indices
     found = best == labels[:, None]
-    return torch.stack([found[:, :rank].sum() for rank in _RANKS])
+    return torch.stack([found[:, :rank].any(dim=1) for rank in _RANKS], dim=1)
 
 
 def centre_clips(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import socket
@@ -87,6 +88,8 @@ def serve(driver: tuple[str, int], key: str, home: bool) -> None:
         home: whether the driver is on this machine.
     """
     os.dup2(2, 1)  # what is printed here is no data of the driver's
+    # Processes that decode notice the end of this one only if it has forked them itself.
+    multiprocessing.set_start_method("fork", force=True)
     store, number, size = next(distributed.rendezvous("env://"))
     local, neighbours = (int(os.environ[f"LOCAL_{each}"]) for each in ("RANK", "WORLD_SIZE"))
     name = f"process {os.getpid()} on {socket.gethostname()}"
