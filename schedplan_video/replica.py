@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from schedplan.trainer import derive_seed
 from schedplan_video import engine, snapshots
 from schedplan_video.config import StageSettings
 from schedplan_video.data.dataset import ClipDataset
-from schedplan_video.data.loader import ClipLoader
+from schedplan_video.data.loader import Batch, ClipLoader
 from schedplan_video.data.manifest import Manifest
 from schedplan_video.data.transforms import EvaluationTransform, TrainingTransform
 from schedplan_video.evaluate import centre_clips, evaluate
@@ -57,14 +57,18 @@ class Replica:
     Args:
         task: what is trained.
         ranks: who trains. On GPUs, each rank of a machine has the one of its own number.
+
+    Attributes:
+        device, dtype: where this process computes, and in which precision.
+        training: this rank's batches, once a stage has begun.
     """
 
     def __init__(self, task: Task, ranks: Ranks = ALONE) -> None:
         self._task, self._ranks = task, ranks
         numbered = task.device == "cuda" and ranks.size > 1
-        self._device = engine.find_device(f"cuda:{ranks.local}" if numbered else task.device)
-        self._dtype = engine.find_precision(task.precision, self._device)
-        if self._device.type == "cpu":
+        self.device = engine.find_device(f"cuda:{ranks.local}" if numbered else task.device)
+        self.dtype = engine.find_precision(task.precision, self.device)
+        if self.device.type == "cpu":
             engine.share_cores(task.workers, ranks.neighbours)
         else:
             torch.backends.cudnn.benchmark = True  # all batches of a stage but the last are alike
@@ -78,12 +82,12 @@ class Replica:
         self._settings, self._seed, self._epoch = settings, seed, 0
         self._build(start)
         self._objective = engine.Objective(
-            self._device,
-            self._dtype,
+            self.device,
+            self.dtype,
             settings.label_smoothing,
             engine.mixing(settings.mixup, settings.cutmix, len(self._task.manifest.classes)),
         )
-        self._training = self._loader(self._training_clips())
+        self.training = self._loader(self._training_clips())
         self._validation = self._loader(
             centre_clips(
                 self._task.manifest,
@@ -95,24 +99,28 @@ class Replica:
 
     def train_epoch(self) -> dict[str, float]:
         """Train on every video of the training split once; return `loss` and seconds by use."""
-        with self._training.epoch(self._epoch) as batches:
-            metrics = engine.train_epoch(
-                self._model,
-                batches,
-                self._objective,
-                self._updates,
-                accumulation=self._settings.accumulation,
-                ranks=self._ranks,
-                seed=derive_seed(self._seed, "epoch", self._epoch),
-            )
+        with self.training.epoch(self._epoch) as batches:
+            metrics = self.train_on(batches)
         merge_statistics(self._network, self._ranks)
         self._epoch += 1
         return metrics
 
+    def train_on(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Train on some batches, as in an epoch; see `engine.train_epoch`."""
+        return engine.train_epoch(
+            self._model,
+            batches,
+            self._objective,
+            self._updates,
+            accumulation=self._settings.accumulation,
+            ranks=self._ranks,
+            seed=derive_seed(self._seed, "epoch", self._epoch),
+        )
+
     def evaluate(self) -> dict[str, float]:
         """Return `METRICS` on the centre clips of the validation split; nothing but on rank 0."""
         with assembled(self._network), self._validation.epoch() as batches:
-            return evaluate(self._network, batches, self._device, self._dtype, self._ranks)
+            return evaluate(self._network, batches, self.device, self.dtype, self._ranks)
 
     def save(self, folder: Path) -> None:
         """Write a snapshot; see `schedplan_video.snapshots`."""
@@ -150,8 +158,8 @@ class Replica:
             freeze_batchnorm(network)
         if self._settings.checkpointing:
             checkpoint_blocks(network)
-        layout = engine.memory_format(self._device)
-        self._network = network.to(self._device, memory_format=layout)
+        layout = engine.memory_format(self.device)
+        self._network = network.to(self.device, memory_format=layout)
         self._model = distribute(
             self._network,
             self._ranks,
@@ -161,7 +169,7 @@ class Replica:
         if self._task.compile:
             torch.compiler.reset()  # or the networks of earlier stages would count
             self._network.compile()
-        self._updates = engine.Updates(self._network, self._settings, self._dtype)
+        self._updates = engine.Updates(self._network, self._settings, self.dtype)
 
     def _load(self, network: VideoNetwork, start: Path | None) -> None:
         architecture, source = self._task.architecture, self._task.pretrained
@@ -191,7 +199,7 @@ class Replica:
             rank=self._ranks.rank,
             world_size=self._ranks.size,
             time_limit=self._task.time_limit,
-            pin_memory=self._device.type == "cuda",
+            pin_memory=self.device.type == "cuda",
         )
 
 

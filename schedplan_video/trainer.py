@@ -78,6 +78,9 @@ class VideoTrainer:
         toy: arguments of `data.toy.make_toy`, e.g. `{"seed": 0}`; if given, the manifest's folder
             is filled with toy videos unless it holds them already.
 
+    Attributes:
+        task: all of this, checked and looked up.
+
     Raises:
         UsageError: an option that cannot be used; no video is decoded and no network built before
             `begin`.
@@ -132,7 +135,7 @@ class VideoTrainer:
         )
         evaluation_view = EvaluationTransform(self.crop, self.evaluation_side)
         manifest = self._read_manifest()
-        self._task = Task(
+        self.task = Task(
             manifest=manifest,
             train_split=self.train_split,
             validation_split=self.validation_split,
@@ -154,21 +157,21 @@ class VideoTrainer:
             shard=self.shard,
             sync_batchnorm=self.sync_batchnorm,
         )
-        if self._task.pretrained:
-            check_pretrained(self._task.pretrained, self._task.architecture, manifest.classes)
+        if self.task.pretrained:
+            check_pretrained(self.task.pretrained, self.task.architecture, manifest.classes)
 
     @cached_property
     def scales(self) -> dict[str, tuple[float, float]]:
         """Per metric, the score of guessing among the manifest's classes, and the best one."""
         with torch.device("meta"):
-            heads = len(self._task.architecture.build().heads)
-        return scales(len(self._task.manifest.classes), heads)
+            heads = len(self.task.architecture.build().heads)
+        return scales(len(self.task.manifest.classes), heads)
 
     def check(self, params: Mapping[str, Any]) -> None:
         """Raise `UsageError` if no stage can be trained under `params`."""
         settings = stage_settings(params, self.defaults)
         with torch.device("meta"):
-            network = self._task.architecture.build()
+            network = self.task.architecture.build()
         network.clip_size.check(settings.clip_length, self.crop, self.crop)
 
     def begin(self, params: Mapping[str, Any], start: Path | None, seed: int) -> None:
@@ -201,10 +204,10 @@ class VideoTrainer:
 
     def _start(self) -> Alone | Team:
         """Return those that train: this process, or others."""
-        make = partial(Replica, self._task)
+        make = partial(Replica, self.task)
         if self._machines.alone:
             return Alone(make)
-        return Team(make, self._machines, self._task.device, _PATIENCE + self.time_limit)
+        return Team(make, self._machines, self.task.device, _PATIENCE + self.time_limit)
 
     def _check_machine(self) -> str:
         """Check the options that are about machines; return the device, or the kind of each."""

@@ -16,11 +16,13 @@ from . import index
 from .common import Form, Seed, Videos, Workers, count_workers, load, log, report, track
 from .join import join
 from .models import models
+from .profile import profile
 
 app = typer.Typer(no_args_is_help=True, help="Video data sets and models.")
 app.add_typer(index.app, name="index")
 app.command()(models)
 app.command()(join)
+app.command()(profile)
 
 
 @app.command()
