@@ -21,12 +21,20 @@ class StageSettings(BaseModel):
         segments: follows from the others and may be left out: a uniform clip has one for every 4
             frames, a consecutive clip has 1.
         learning_rate: constant throughout the stage, before `rate_scale`.
+        rate_scale: multiplies the learning rate, for links that follow another axis.
         batch_size: clips in a micro-batch.
-        accumulation: micro-batches per optimiser step.
+        accumulation: micro-batches per optimiser step, of each process.
+        optimizer: `sgd` with Nesterov's momentum, or `adamw`.
+        momentum: of `sgd`.
+        weight_decay: as the optimiser understands it: an L2 penalty's gradient for `sgd`, decoupled
+            for `adamw`.
+        label_smoothing: the share of a label that is spread over all classes.
+        mixup, cutmix: alpha of the two ways to mix the clips of a batch, 0 for none; see
+            `engine.mixing`.
+        dropout: before the classifiers.
         freeze_batchnorm: keep every BatchNorm but the first as it is.
         checkpointing: keep fewer activations for the backward pass and compute the others again;
             the same result in less memory and about a third more time.
-        rate_scale: multiplies the learning rate, for links that follow another axis.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -36,11 +44,18 @@ class StageSettings(BaseModel):
     stride: int = Field(default=1, ge=1)
     segments: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(gt=0)
+    rate_scale: float = Field(default=1.0, gt=0)
     batch_size: int = Field(ge=1)
     accumulation: int = Field(default=1, ge=1)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    mixup: float = Field(default=0.0, ge=0)
+    cutmix: float = Field(default=0.0, ge=0)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
     freeze_batchnorm: bool = False
     checkpointing: bool = False
-    rate_scale: float = Field(default=1.0, gt=0)
 
     @property
     def scaled_rate(self) -> float:

@@ -23,7 +23,9 @@ from schedplan_video.data.flow import rgb_path
 from schedplan_video.data.loader import Batch, ClipLoader
 from schedplan_video.data.manifest import Manifest
 from schedplan_video.data.transforms import EvaluationTransform
-from schedplan_video.engine import check_finite, find_device, forward, share_cores
+from schedplan_video.engine import find_device, forward, share_cores
+from schedplan_video.metrics import measure
+from schedplan_video.ranks import ALONE, Ranks
 from schedplan_video.scores import Scores, merge
 from schedplan_video.snapshots import SnapshotMeta
 from schedplan_video.streams import Stream
@@ -46,26 +48,34 @@ def scores(logits: tuple[Tensor, ...]) -> Tensor:
 
 
 @torch.inference_mode()
-def score(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> Scores:
+def score(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+) -> Scores:
     """Return what `model` says about the videos in `batches`, averaged over their views.
 
     The views of a video may lie in several batches; there may be no batch at all.
 
-    Raises:
-        NotFiniteError: the network's output is not finite.
+    Args:
+        model: on `device`.
+        batches: from a `ClipLoader`.
+        device, dtype: see `engine.forward`.
     """
     model.eval()
     # Merged at once, batch by batch: what is kept is the size of one view for each video.
-    return merge(merge([_score_views(model, batch, device)]) for batch in batches)
+    return merge(merge([_score_views(model, batch, device, dtype)]) for batch in batches)
 
 
-def _score_views(model: nn.Module, batch: Batch, device: torch.device) -> Scores:
+def _score_views(
+    model: nn.Module, batch: Batch, device: torch.device, dtype: torch.dtype | None
+) -> Scores:
     """Return the scores of each view, so that a row may be there several times."""
-    logits, labels = forward(model, batch, device)
+    logits, labels = forward(model, batch, device, dtype)
     losses = torch.stack(
         [functional.cross_entropy(head, labels, reduction="none") for head in logits]
     )
-    check_finite(losses.sum().item())
     return Scores(
         rows=batch[2].numpy(),
         labels=batch[1].numpy(),
@@ -73,6 +83,37 @@ def _score_views(model: nn.Module, batch: Batch, device: torch.device) -> Scores
         scores=scores(logits).cpu().double().numpy(),
         losses=losses.sum(dim=0).cpu().double().numpy(),
     )
+
+
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    videos: int,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    ranks: Ranks = ALONE,
+) -> dict[str, float]:
+    """Measure `model` on one view of every video, each counted once.
+
+    Args:
+        model: on `device`.
+        batches: this rank's share; a rank may have none.
+        videos: how many there are on all ranks.
+        device, dtype: see `engine.forward`.
+        ranks: who measures.
+
+    Returns:
+        see `metrics.measure`; nothing but on rank 0.
+
+    Raises:
+        NotFiniteError: the network's output is not finite; on rank 0, when all have ended.
+    """
+    parts = ranks.gather(score(model, batches, device, dtype))
+    if not ranks.leads:
+        return {}
+    found = merge(parts)
+    found.check_complete(videos, views=1)
+    return measure(found)
 
 
 def evaluation_clips(

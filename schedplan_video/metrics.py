@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from schedplan.errors import UsageError
+from schedplan.errors import NotFiniteError, UsageError
 from schedplan_video.scores import Scores
 
 ACCURACIES = ("top1", "top5", "mean_top135")
@@ -77,8 +77,12 @@ def measure(found: Scores) -> dict[str, float]:
 
     Raises:
         UsageError: there is no video.
+        NotFiniteError: the loss is infinite or not a number.
     """
-    return {**accuracies(found.scores, found.labels), "loss": float(found.losses.mean())}
+    measured = {**accuracies(found.scores, found.labels), "loss": float(found.losses.mean())}
+    if not math.isfinite(measured["loss"]):
+        raise NotFiniteError(f"the loss became {measured['loss']}")
+    return measured
 
 
 def confusion(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -186,7 +186,7 @@ final: {{clip_length: last, learning_rate: last}}
 trainer:
   use: video
   network: dg_p3d_resnet50
-  dropout: {dropout}
+  defaults: {{dropout: {dropout}}}
   flip: {flip}
   replay: {{train_split: [train, val], validation_split: test}}
 """

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from schedplan.errors import UsageError
 from schedplan_video.config import StageSettings
@@ -73,11 +74,11 @@ class SnapshotMeta:
 
 
 def save(
-    folder: Path, meta: SnapshotMeta, model: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, meta: SnapshotMeta, model: Mapping[str, Tensor], updates: Mapping[str, Any]
 ) -> None:
-    """Write a snapshot into the existing `folder`."""
-    torch.save(model.state_dict(), folder / MODEL)
-    torch.save(optimizer.state_dict(), folder / OPTIMIZER)
+    """Write a snapshot into the existing `folder`, of the state dicts of model and updates."""
+    torch.save(model, folder / MODEL)
+    torch.save(updates, folder / OPTIMIZER)
     values = {**asdict(meta), "settings": meta.settings.model_dump()}
     (folder / META).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
@@ -137,9 +138,13 @@ def load_weights(file: Path) -> dict[str, Tensor]:
     return weights
 
 
-def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Load the momentum in `folder` into `optimizer`, made for the same stage."""
-    optimizer.load_state_dict(_load(folder / OPTIMIZER))
+def load_updates(folder: Path) -> dict[str, Any]:
+    """Read the state of the optimiser, for one made for the same stage.
+
+    Raises:
+        UsageError: the file is missing or damaged.
+    """
+    return _load(folder / OPTIMIZER)
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -15,11 +15,15 @@ from schedplan.errors import SchedplanError, UsageError
 from . import index
 from .common import Form, Seed, Videos, Workers, count_workers, load, log, report, track
 from .evaluate import evaluate, fuse_
+from .join import join
 from .models import models
+from .profile import profile
 
 app = typer.Typer(no_args_is_help=True, help="Video data sets and models.")
 app.add_typer(index.app, name="index")
 app.command()(models)
+app.command()(join)
+app.command()(profile)
 app.command()(evaluate)
 app.command("fuse")(fuse_)
 

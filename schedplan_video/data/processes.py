@@ -117,7 +117,7 @@ class _Worker(Generic[A, T]):
         context = multiprocessing.get_context("spawn")  # forks of a process with threads may hang
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(task, other), daemon=True)
-        with _interrupts_blocked():  # the process inherits that; an interrupt is for this one only
+        with interrupts_blocked():
             self.process.start()
         other.close()  # so that the end of the process can be seen at this end
         self.give(item)
@@ -194,7 +194,8 @@ def _checked(result: T | SchedplanError) -> T | DecodeError:
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
+def interrupts_blocked() -> Iterator[None]:
+    """Keep Ctrl-C from processes started inside: it is for this one only."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -184,22 +184,25 @@ def mirrored(clip: torch.Tensor) -> torch.Tensor:
     return clip
 
 
-def normalize(batch: torch.Tensor) -> torch.Tensor:
+def normalize(
+    batch: torch.Tensor, memory_format: torch.memory_format = torch.contiguous_format
+) -> torch.Tensor:
     """Return clips as the network takes them: centred and scaled.
 
     Args:
         batch: uint8 of shape (B, T, C, H, W), on any device. With 3 channels it is RGB and scaled
             by ImageNet's mean and deviation, with 2 optical flow and scaled by `FLOW_MEAN`
             and `FLOW_STD`.
+        memory_format: of what is returned.
 
     Returns:
-        float32 of shape (B, C, T, H, W), contiguous, on the same device.
+        float32 of shape (B, C, T, H, W), on the same device.
 
     Example:
         >>> normalize(torch.zeros(2, 16, 3, 112, 112, dtype=torch.uint8)).shape
         torch.Size([2, 3, 16, 112, 112])
     """
-    clips = batch.transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    clips = batch.transpose(1, 2).to(torch.float32, memory_format=memory_format)
     mean, std = (
         torch.tensor(scale, device=batch.device).view(-1, 1, 1, 1) * 255
         for scale in _SCALES[batch.shape[2]]

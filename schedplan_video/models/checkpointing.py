@@ -19,7 +19,7 @@ from schedplan_video.models.blocks import Residual
 from schedplan_video.models.densenet import DenseLayer
 from schedplan_video.models.lgd import Diffusion
 
-_BLOCKS = (
+BLOCKS = (
     Residual,
     Diffusion,
     DenseLayer,
@@ -28,6 +28,7 @@ _BLOCKS = (
     MultiscaleBlock,
     SwinTransformerBlock,
 )
+"""What networks repeat: the parts in which they are computed again, or sharded."""
 
 
 def checkpoint_blocks(model: nn.Module) -> None:
@@ -43,7 +44,7 @@ def checkpoint_blocks(model: nn.Module) -> None:
         >>> model(torch.zeros(2, 3, 4, 32, 32))[0].sum().backward()
     """
     for block in model.modules():
-        if isinstance(block, _BLOCKS):
+        if isinstance(block, BLOCKS):
             block.forward = partial(_checkpointed, block, block.forward)
 
 

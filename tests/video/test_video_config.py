@@ -48,6 +48,10 @@ def test_segments_may_be_given_where_they_agree_with_the_clip() -> None:
         ({"sampling": "uniform", "clip_length": 18}, r"clip_length is 18.*multiples of 4"),
         ({"sampling": "uniform", "stride": 2}, r"stride is 2.*uniform.*1 only"),
         ({"freeze_batchnorm": "no"}, r"freeze_batchnorm is 'no'.*boolean"),
+        ({"optimizer": "adam"}, r"optimizer is 'adam'.*'sgd' or 'adamw'"),
+        ({"momentum": 1}, r"momentum is 1.*less than 1"),
+        ({"dropout": 1}, r"dropout is 1.*less than 1"),
+        ({"mixup": -0.1}, r"mixup is -0.1.*greater than or equal to 0"),
     ],
 )
 def test_bad_values_are_named_with_their_bound(change: dict, message: str) -> None:

@@ -72,7 +72,7 @@ def test_a_preset_has_the_settings_of_the_table(name: str) -> None:
     assert tuple(sorted(spans)) == lengths
     assert setup.space.axes[2].values == rates
     options = setup.config.trainer.model_extra
-    assert (options["dropout"], options["network"]) == (dropout, "dg_p3d_resnet50")
+    assert (options["defaults"]["dropout"], options["network"]) == (dropout, "dg_p3d_resnet50")
     assert options["flip"] is not name.startswith("ss")
     replay = {"train_split": ["train", "val"], "validation_split": "test"}
     assert setup.config.trainer.replay == replay

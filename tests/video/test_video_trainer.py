@@ -7,11 +7,13 @@ import json
 import logging
 import math
 import shutil
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from schedplan.errors import UsageError
 from schedplan.knees import Scale
@@ -129,17 +131,47 @@ def test_leaves_the_global_generator_alone(manifest: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_resumed_transition_continues_bit_equal(manifest: Path, tmp_path: Path) -> None:
-    whole = begun(manifest)
+@pytest.mark.parametrize(
+    "defaults",
+    [{}, {"optimizer": "adamw", "mixup": 0.2, "cutmix": 1.0, "dropout": 0.5, "accumulation": 2}],
+)
+def test_a_resumed_transition_continues_bit_equal(
+    manifest: Path, tmp_path: Path, defaults: dict
+) -> None:
+    whole = begun(manifest, defaults=defaults)
     whole.train_epoch()
     snapshot = saved(whole, tmp_path / "after_1")
     whole.train_epoch()
-    resumed = begun(manifest)
+    resumed = begun(manifest, defaults=defaults)
     resumed.restore(snapshot)
     resumed.train_epoch()
     one, other = weights(whole, tmp_path / "whole"), weights(resumed, tmp_path / "resumed")
     assert all(torch.equal(one[key], other[key]) for key in one)
     assert whole.evaluate() == resumed.evaluate()
+
+
+def test_float16_resumes_with_the_scale_it_had(manifest: Path, tmp_path: Path) -> None:
+    whole = begun(manifest, precision="float16")
+    whole.train_epoch()
+    snapshot = saved(whole, tmp_path / "after_1")
+    loss = whole.train_epoch()["loss"]
+    resumed = begun(manifest, precision="float16")
+    resumed.restore(snapshot)
+    assert resumed.train_epoch()["loss"] == loss
+
+
+def test_a_compiled_network_computes_the_same(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = partialmethod(nn.Module.compile, backend="aot_eager")  # no C++ is made of the graph
+    monkeypatch.setattr(nn.Module, "compile", quick)
+    losses, models = [], []
+    for compiled in (False, True):
+        new = begun(manifest, compile=compiled, network="p3d_resnet18")
+        losses.append([new.train_epoch()["loss"], new.evaluate()["loss"]])
+        models.append(weights(new, tmp_path / str(compiled)))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert models[0].keys() == models[1].keys()
 
 
 def test_a_new_stage_takes_the_model_over_with_a_fresh_optimiser(
@@ -154,8 +186,8 @@ def test_a_new_stage_takes_the_model_over_with_a_fresh_optimiser(
     old = torch.load(start / "model.pt", weights_only=True)
     assert all(torch.equal(old[key], kept[key]) for key in old)
     state = torch.load(tmp_path / "second" / "optimizer.pt", weights_only=True)
-    assert state["state"] == {}
-    assert state["param_groups"][0]["lr"] == 0.001
+    assert state["optimizer"]["state"] == {}
+    assert state["optimizer"]["param_groups"][0]["lr"] == 0.001
 
 
 def test_freezing_lasts_for_one_transition(manifest: Path, tmp_path: Path) -> None:
@@ -261,6 +293,12 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
         ({"augment": "stong"}, r"'stong'.*did you mean 'strong'"),
         ({"defaults": {"batchsize": 3}}, r"'batchsize'.*did you mean 'batch_size'"),
         ({"toy": {"frames": 30}}, r"other settings"),
+        ({"precision": "half"}, r"'half'; allowed: auto, float32"),
+        ({"precision": "float16", "shard": True}, r"float16 does not go with shard"),
+        ({"sync_batchnorm": True}, r"sync_batchnorm works on GPUs only"),
+        ({"processes": 0}, r"processes is 0; allowed: 1 or more"),
+        ({"processes": 2, "device": "cuda:1"}, r"'cuda:1', but there are several processes"),
+        ({"nodes": 2}, r"nodes is 2, but the endpoint is None"),
     ],
 )
 def test_bad_options_are_refused_at_once(manifest: Path, options: dict, message: str) -> None:
