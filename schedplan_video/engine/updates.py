@@ -47,10 +47,12 @@ class Updates:
         In float16 a step whose gradients overflow is left out, and the next ones scale less.
         """
         self._scaler.unscale_(self._optimizer)
-        for parameter in self.parameters:
-            if parameter.grad is not None:
-                parameter.grad *= factor
-        nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
+        gradients = [each.grad for each in self.parameters if each.grad is not None]
+        norm = factor * nn.utils.get_total_norm(gradients)
+        # In one pass over the gradients, which is what a step on a CPU has to wait for.
+        factor = factor * (MAX_GRADIENT_NORM / (norm + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient *= factor
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad()
