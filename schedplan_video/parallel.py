@@ -9,7 +9,7 @@ those of all are put together with the weights that they would have had one afte
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,11 +19,17 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils._pytree import tree_map
 
 from schedplan_video.models.checkpointing import BLOCKS
 from schedplan_video.models.freezing import FrozenBatchNorm3d
 from schedplan_video.ranks import Ranks
+
+
+def share(model: nn.Module, ranks: Ranks) -> None:
+    """Give the weights and statistics of rank 0 to all ranks; every rank must call this."""
+    if ranks.size > 1:
+        for tensor in model.state_dict().values():
+            distributed.broadcast(tensor, src=0)
 
 
 def distribute(
@@ -32,7 +38,7 @@ def distribute(
     """Return what trains `model` together with the other ranks; `model` itself if there are none.
 
     Args:
-        model: on its device; all ranks begin with the weights and statistics of rank 0.
+        model: on its device, with the same weights and statistics on all ranks.
         ranks: who trains; every rank must call this.
         shard: whether each rank keeps only its part of weights, gradients and optimiser (FSDP),
             instead of a copy (DDP). `model` itself is then what trains.
@@ -41,8 +47,6 @@ def distribute(
     """
     if ranks.size == 1:
         return model
-    for tensor in model.state_dict().values():
-        distributed.broadcast(tensor, src=0)
     for name, norm in _normalisations(model).items():
         if sync_batchnorm:
             model.set_submodule(name, nn.SyncBatchNorm.convert_sync_batchnorm(norm))
@@ -54,15 +58,18 @@ def distribute(
         for block in [each for each in model.modules() if isinstance(each, BLOCKS)][::-1]:
             fully_shard(block, mesh=mesh)  # what lies within a block comes before it
         return fully_shard(model, mesh=mesh)
-    with warnings.catch_warnings():  # the option's new name, which torch asks for, is too new
-        warnings.filterwarnings("ignore", message=".broadcast_buffers. is deprecated")
-        return DistributedDataParallel(
-            model,
-            device_ids=None if device.type == "cpu" else [device],
-            init_sync=False,
-            broadcast_buffers=False,
-            gradient_as_bucket_view=True,
-        )
+    for harmless in (
+        ".broadcast_buffers. is deprecated",  # its new name is not known to all versions of torch
+        "Grad strides do not match bucket view strides",  # where kernels are 1 long, which differ
+    ):
+        warnings.filterwarnings("ignore", message=harmless)
+    return DistributedDataParallel(
+        model,
+        device_ids=None if device.type == "cpu" else [device],
+        init_sync=False,
+        broadcast_buffers=False,
+        gradient_as_bucket_view=True,
+    )
 
 
 @contextmanager
@@ -111,7 +118,11 @@ def merge_statistics(model: nn.Module, ranks: Ranks) -> None:
 
 def whole(state: Any) -> Any:
     """Return a state dict with whole tensors in place of shards; every rank must call this."""
-    return tree_map(lambda each: each.full_tensor() if isinstance(each, DTensor) else each, state)
+    if isinstance(state, DTensor):
+        return state.full_tensor()
+    if isinstance(state, Mapping):
+        return {name: whole(value) for name, value in state.items()}
+    return state
 
 
 def parted(state: Any, parameters: list[nn.Parameter]) -> Any:

@@ -20,7 +20,7 @@ from schedplan_video.evaluate import evaluate, evaluation_clips
 from schedplan_video.models.checkpointing import checkpoint_blocks
 from schedplan_video.models.freezing import freeze_batchnorm
 from schedplan_video.models.network import VideoNetwork
-from schedplan_video.parallel import assembled, distribute, merge_statistics, whole
+from schedplan_video.parallel import assembled, distribute, merge_statistics, share, whole
 from schedplan_video.pretrained import load_pretrained
 from schedplan_video.ranks import ALONE, Ranks
 from schedplan_video.snapshots import Architecture, SnapshotMeta
@@ -155,11 +155,13 @@ class Replica:
         network.clip_size.check(self._settings.clip_length, side, side)
         if self._ranks.leads:
             self._load(network, start)
+        share(network, self._ranks)
         if self._settings.freeze_batchnorm:
             freeze_batchnorm(network)
         if self._settings.checkpointing:
             checkpoint_blocks(network)
-        layout = engine.memory_format(self.device)
+        # What is sharded must be contiguous.
+        layout = None if self._task.shard else engine.memory_format(self.device)
         self._network = network.to(self.device, memory_format=layout)
         self._model = distribute(
             self._network,

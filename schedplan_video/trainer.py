@@ -231,8 +231,12 @@ class VideoTrainer:
                 f"time_limit is {self.time_limit}", allowed="above 0", path=("time_limit",)
             )
         engine.find_precision(self.precision, torch.device("cpu"))
-        if self.shard and self.precision == "float16":
-            raise UsageError("float16 does not go with shard", allowed="bfloat16 or float32")
+        for name, used in {
+            "float16": self.precision == "float16",
+            "compile": self.compile,
+        }.items():
+            if self.shard and used:
+                raise UsageError(f"{name} does not go with shard", path=("shard",))
         if self._machines.alone:
             device = str(engine.find_device(self.device))
         else:

@@ -92,7 +92,10 @@ def find_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """Return the layout in which networks and clips are the faster on `device`, as measured."""
+    """Return the layout of networks and clips: channels last on a GPU, whose cores ask for it.
+
+    On a CPU the two have measured alike.
+    """
     return torch.channels_last_3d if device.type == "cuda" else torch.contiguous_format
 
 

@@ -128,6 +128,8 @@ def _listen(connection: Connection, requests: SimpleQueue[Any]) -> None:
         pass
     except Exception as error:  # what was sent is not known here
         send(connection, Answer(error=_portable(error)))
+    for process in multiprocessing.active_children():
+        process.kill()
     os._exit(1)
 
 

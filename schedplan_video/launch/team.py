@@ -186,8 +186,10 @@ class Team:
         if not errors:
             return answers[0].value
         cause = self._cause(errors)
-        all_there = len(answers) == len(self._seats)
-        if not all_there or any(isinstance(error, _Died) for error in errors.values()):
+        silent = [self._name(rank) for rank in range(len(self._seats)) if rank not in answers]
+        if silent and isinstance(cause, RankError):
+            cause.hint = cause.hint or f"{', '.join(silent)} did not answer"
+        if silent or any(isinstance(error, _Died) for error in errors.values()):
             self.close()
         raise cause
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from schedplan.errors import NotFiniteError, UsageError
 from schedplan_video.ranks import Ranks
@@ -42,4 +43,9 @@ class Member:
     def die(self, rank: int) -> None:
         if self.ranks.rank == rank:
             os.kill(os.getpid(), signal.SIGKILL)
+        self.ranks.sum(0)
+
+    def hang(self, rank: int) -> None:
+        if self.ranks.rank == rank:
+            time.sleep(600)
         self.ranks.sum(0)

@@ -18,9 +18,11 @@ from schedplan_video.launch import joining as joining_module
 from schedplan_video.launch import team as team_module
 from schedplan_video.ranks import Ranks
 
+TWO = Machines(processes=2)
 
-def make_team(machines: Machines = Machines(processes=2)) -> Team:  # noqa: B008
-    return Team(Member, machines, "cpu", time_limit=60)
+
+def make_team(machines: Machines = TWO, time_limit: float = 60) -> Team:
+    return Team(Member, machines, "cpu", time_limit)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,17 @@ def test_a_killed_rank_is_named_and_takes_the_others_along() -> None:
     with pytest.raises(RankError, match=rf"^rank 1 \(process {processes[1]} .* ended by SIGKILL"):
         team.call("die", 1)
     assert team.ended
+    assert not any(map(alive, processes))
+
+
+def test_a_rank_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team_module, "GRACE", 1.0)
+    team = make_team(time_limit=1)
+    processes = [process for _, process in team.call("everyone")]
+    with pytest.raises(
+        RankError, match=r"^rank 0 .* failed: .*; rank 1 \(process .*\) did not answer"
+    ):
+        team.call("hang", 1)
     assert not any(map(alive, processes))
 
 

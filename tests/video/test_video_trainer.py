@@ -295,6 +295,7 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
         ({"toy": {"frames": 30}}, r"other settings"),
         ({"precision": "half"}, r"'half'; allowed: auto, float32"),
         ({"precision": "float16", "shard": True}, r"float16 does not go with shard"),
+        ({"compile": True, "shard": True}, r"compile does not go with shard"),
         ({"sync_batchnorm": True}, r"sync_batchnorm works on GPUs only"),
         ({"processes": 0}, r"processes is 0; allowed: 1 or more"),
         ({"processes": 2, "device": "cuda:1"}, r"'cuda:1', but there are several processes"),

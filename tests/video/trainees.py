@@ -11,7 +11,7 @@ from schedplan_video.config import stage_settings
 from schedplan_video.engine import Objective, Updates, train_epoch
 from schedplan_video.evaluate import evaluate
 from schedplan_video.models.registry import build
-from schedplan_video.parallel import assembled, distribute, merge_statistics, whole
+from schedplan_video.parallel import assembled, distribute, merge_statistics, share, whole
 from schedplan_video.ranks import ALONE, Ranks
 
 CPU = torch.device("cpu")
@@ -33,6 +33,7 @@ class Trainee:
         shard: bool = False,
     ) -> dict[str, Any]:
         """Train one epoch on this rank's share; return what came of it."""
+        share(network, self.ranks)
         model = distribute(network, self.ranks, shard=shard)
         updates = Updates(network, SETTINGS)
         report = train_epoch(
