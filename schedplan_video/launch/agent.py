@@ -128,5 +128,6 @@ def _hush() -> None:
         "torch.multiprocessing",
     ):
         logger = logging.getLogger(name)
-        logger.propagate = False
-        logger.addHandler(logging.NullHandler())
+        if logger.propagate:
+            logger.propagate = False
+            logger.addHandler(logging.NullHandler())

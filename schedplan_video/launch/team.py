@@ -137,7 +137,8 @@ class Team:
         self.ended = True
         for seat in self._seats:
             seat.connection.close()
-        self._agent.join(GRACE)
+        if self._seats:  # if not, other machines may be waited for; who comes finds nobody
+            self._agent.join(GRACE)
 
     def __del__(self) -> None:
         self.stop()
