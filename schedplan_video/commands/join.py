@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -19,4 +20,6 @@ def join(
     ] = None,
 ) -> None:
     """Train for a run on another machine, as one of its nodes, until it is done."""
+    # Or torch would report, with a stack, that the run has ended first.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     load("launch:join")(endpoint, processes)

@@ -22,8 +22,10 @@ from schedplan_video.launch.member import serve
 PATIENCE = 600
 """Seconds that machines wait for each other."""
 
+START_METHOD = "forkserver"
+
 PRELOADED = "schedplan_video.replica"
-"""What processes are going to need; it is imported once, and they are forked from there."""
+"""What processes are going to need; a server imports it once, and they are forked from there."""
 
 
 class RankError(SchedplanError):
@@ -41,7 +43,8 @@ class Agent(Thread):
         at_end: called when they have ended.
 
     Attributes:
-        failure: what torch says about why they have ended; None if they were done.
+        done: set once a process was told to end, as all are then.
+        failure: what torch says about why they have ended otherwise.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Agent(Thread):
         at_end: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(daemon=True)
+        self.done = multiprocessing.get_context(START_METHOD).Event()
         self.failure: Exception | None = None
         self._meeting, self._processes, self._address = meeting, processes, address
         self._home, self._at_end = home, at_end
@@ -64,7 +68,7 @@ class Agent(Thread):
         try:
             with tempfile.TemporaryDirectory() as folder, interrupts_blocked():
                 launch = elastic_launch(self._config(Path(folder)), serve)
-                launch(self._meeting.driver, self._meeting.key, self._home)
+                launch(self._meeting.driver, self._meeting.key, self._home, self.done)
         except Exception as error:
             self.failure = error
         finally:
@@ -111,7 +115,7 @@ class Agent(Thread):
             },
             local_addr=self._address,
             max_restarts=0,
-            start_method="forkserver",
+            start_method=START_METHOD,
             logs_specs=DefaultLogsSpecs(log_dir=str(folder)),
         )
 
@@ -124,5 +128,6 @@ def _hush() -> None:
         "torch.multiprocessing",
     ):
         logger = logging.getLogger(name)
-        logger.propagate = False
-        logger.addHandler(logging.NullHandler())
+        if logger.propagate:
+            logger.propagate = False
+            logger.addHandler(logging.NullHandler())

@@ -40,6 +40,6 @@ def join(endpoint: str, processes: int | None = None) -> None:
             for process in multiprocessing.active_children():
                 process.kill()
             raise
-        if agent.failure is None:
+        if agent.done.is_set():
             return
         log.warning("a process has failed, the run says why; waiting for it to go on")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing import parent_process
 from multiprocessing.connection import Client, Connection, wait
+from multiprocessing.synchronize import Event
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -79,13 +80,14 @@ def receive(connection: Connection) -> Any:
     return pickle.loads(connection.recv_bytes())
 
 
-def serve(driver: tuple[str, int], key: str, home: bool) -> None:
+def serve(driver: tuple[str, int], key: str, home: bool, done: Event) -> None:
     """Carry out the driver's requests, in a process that torch's elastic agent has started.
 
     Args:
         driver: host and port.
         key: lets this process in.
         home: whether the driver is on this machine.
+        done: to be set when the driver says that this is the end.
     """
     os.dup2(2, 1)  # what is printed here is no data of the driver's
     # Processes that decode notice the end of this one only if it has forked them itself.
@@ -112,6 +114,7 @@ def serve(driver: tuple[str, int], key: str, home: bool) -> None:
         except Exception as error:
             answer = Answer(error=_portable(error))
         send(connection, answer)
+    done.set()
     distributed.destroy_process_group()
 
 

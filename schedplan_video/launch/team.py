@@ -87,7 +87,7 @@ class Team:
     def __init__(
         self, make: Callable[[Ranks], Any], machines: Machines, device: str, time_limit: float
     ) -> None:
-        self.ended = False
+        self.ended = True  # until it has begun
         self._seats: list[_Seat] = []
         key = secrets.token_bytes(32)
         with ExitStack() as doors:
@@ -103,6 +103,7 @@ class Team:
                 at_end=partial(_wake, listener.address, key),
             )
             self._agent.start()
+            self.ended = False
             _teams.add(self)
             try:
                 self._meet(listener)
@@ -122,7 +123,9 @@ class Team:
         return self._ask([(method, args)] * len(self._seats))
 
     def stop(self) -> None:
-        """Let all processes end."""
+        """Let all processes end, unless they have."""
+        if self.ended:
+            return
         for seat in self._seats:
             with suppress(OSError):
                 send(seat.connection, None)
@@ -134,7 +137,11 @@ class Team:
         self.ended = True
         for seat in self._seats:
             seat.connection.close()
-        self._agent.join(GRACE)
+        if self._seats:  # if not, other machines may be waited for; who comes finds nobody
+            self._agent.join(GRACE)
+
+    def __del__(self) -> None:
+        self.stop()
 
     def _invite(self, endpoint: str, meeting: Meeting, doors: ExitStack) -> Meeting:
         """Let other machines know of a meeting; return it with the place where they are to meet."""
@@ -258,5 +265,4 @@ _teams: WeakSet[Team] = WeakSet()
 def _stop_all() -> None:
     """Stop what is left, before multiprocessing waits for it to end by itself."""
     for team in list(_teams):
-        if not team.ended:
-            team.stop()
+        team.stop()

@@ -71,6 +71,14 @@ def test_an_error_for_which_the_others_wait_ends_the_team(monkeypatch: pytest.Mo
     assert not any(map(alive, processes))
 
 
+def test_a_team_that_nobody_refers_to_ends() -> None:
+    team = make_team()
+    processes = [process for _, process in team.call("everyone")]
+    assert all(map(alive, processes))
+    del team
+    assert not any(map(alive, processes))
+
+
 def test_a_killed_rank_is_named_and_takes_the_others_along() -> None:
     team = make_team()
     processes = [process for _, process in team.call("everyone")]
