@@ -422,3 +422,30 @@ def test_a_validation_set_that_groups_make_smaller_is_said(caplog):
     assert "3 videos are set aside as 'val', not 4" in caplog.text
     with pytest.raises(UsageError, match="no video can be set aside as 'test', where 2 should be"):
         split_rows(listed(*"aaabbb"), validation=0, test=2)
+
+
+def test_an_image_that_changes_in_its_folder_is_noticed(tmp_path, videos):
+    folder, log = tmp_path / "frames", ProbeLog(tmp_path / "m.csv")
+    write_frames(videos[0], folder)
+    with log:
+        log.add(folder, DecodeError(folder, None, "damaged"))
+    image = sorted(folder.iterdir())[3]
+    os.utime(image, ns=(1, image.stat().st_mtime_ns + 10**9))
+    with ProbeLog(tmp_path / "m.csv") as again:
+        assert again.get(folder) is None
+
+
+def test_a_video_of_two_groups_is_refused(tmp_path):
+    groups = tmp_path / "groups.csv"
+    groups.write_text("path,group\na.mp4,one\na.mp4,one\na.mp4,two\n")
+    with pytest.raises(
+        UsageError, match=r"groups\.csv:4: a\.mp4 is in the group 'two', and in 'one'"
+    ):
+        read_groups(groups)
+
+
+def test_a_column_that_is_named_must_be_there(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("path,class,recording\na.mp4,a,1\n")
+    with pytest.raises(UsageError, match="'recordng'"):
+        read_csv([table], {"group": "recordng"})

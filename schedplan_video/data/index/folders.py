@@ -47,15 +47,20 @@ def read_groups(file: Path) -> dict[Path, str]:
         group by absolute path.
 
     Raises:
-        UsageError: the file cannot be read or lacks a column.
+        UsageError: the file cannot be read, lacks a column, or gives a video two groups.
     """
     delimiter = "\t" if file.suffix == ".tsv" else ","
-    rows = read_table(file, ("path", "group"), delimiter)
-    return {
-        (file.parent / cells["path"]).resolve(): cells["group"]
-        for _, cells in rows
-        if cells["path"] and cells["group"]
-    }
+    groups: dict[Path, str] = {}
+    for where, cells in read_table(file, ("path", "group"), delimiter):
+        if cells["path"] and cells["group"]:
+            path = (file.parent / cells["path"]).resolve()
+            group = groups.setdefault(path, cells["group"])
+            if group != cells["group"]:
+                raise AnnotationError(
+                    f"{cells['path']} is in the group {cells['group']!r}, and in {group!r} above",
+                    where=where,
+                )
+    return groups
 
 
 def _rows(root: Path, passed_over: list[str]) -> Iterator[Row]:

@@ -73,9 +73,13 @@ class ProbeLog:
 
 
 def _state(file: Path) -> list[int]:
-    """Return the size and the time of the last change of a file; nothing if it is gone."""
+    """Return the size and the time of the last change of a file; nothing if it is gone.
+
+    Of a folder of images, both are over all of them: its own say nothing of what they hold.
+    """
     try:
-        stat = file.stat()
+        files = sorted(file.iterdir()) if file.is_dir() else [file]
+        stats = [each.stat() for each in files]
     except OSError:
         return []
-    return [stat.st_size, stat.st_mtime_ns]
+    return [sum(each.st_size for each in stats), max((s.st_mtime_ns for s in stats), default=0)]

@@ -36,7 +36,8 @@ def read_csv(paths: Iterable[Path], columns: Mapping[str, str] | None = None) ->
             raise AnnotationError(f"there is no column {name!r}", allowed=COLUMNS, hint=hint)
         names[name] = header
     rows, labels = [], _Labels()
-    for where, cells in _cells(find_files(paths, ".csv"), names):
+    needed = ("path", *(columns or {}))
+    for where, cells in _cells(find_files(paths, ".csv"), names, needed):
         row = _row(cells, where)
         if cells["label"]:
             labels.add(cells["label"], row)
@@ -44,9 +45,12 @@ def read_csv(paths: Iterable[Path], columns: Mapping[str, str] | None = None) ->
     return collect(rows, labels.classes(rows), movable=False)
 
 
-def _cells(files: Iterable[Path], names: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+def _cells(
+    files: Iterable[Path], names: Mapping[str, str], needed: Iterable[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    required = [names[name] for name in needed]
     for file in files:
-        for where, cells in read_table(file, (names["path"],)):
+        for where, cells in read_table(file, required):
             yield where, {name: cells.get(names[name], "").strip() for name in COLUMNS}
 
 
