@@ -41,7 +41,11 @@ def trained(model: nn.Module) -> dict[str, Tensor]:
 def assert_equal(one: dict[str, Tensor | None], other: dict[str, Tensor | None]) -> None:
     assert one.keys() == other.keys()
     for key, value in one.items():
-        equal = other[key] is None if value is None else torch.equal(value, other[key])
+        equal = (
+            other[key] is None
+            if value is None
+            else torch.allclose(value, other[key], rtol=1e-5, atol=1e-7)
+        )
         assert equal, key
 
 

@@ -46,7 +46,7 @@ class Trainee:
         )
         merge_statistics(network, self.ranks)
         with assembled(network):
-            metrics = evaluate(network, shares[self.ranks.rank], CPU, None, self.ranks)
+            metrics = self.measure(network, shares)
         return {
             "loss": report["loss"],
             "metrics": metrics,
@@ -63,7 +63,8 @@ class Trainee:
         return all(torch.equal(weights[0], each) for each in weights)
 
     def measure(self, network: nn.Module, shares: list[list[Batch]]) -> dict[str, float]:
-        return evaluate(network, shares[self.ranks.rank], CPU, None, self.ranks)
+        videos = sum(len(labels) for share in shares for _, labels, _ in share)
+        return evaluate(network, shares[self.ranks.rank], videos, CPU, None, self.ranks)
 
 
 SETTINGS = stage_settings(
