@@ -16,9 +16,9 @@ class FrozenBatchNorm3d(nn.BatchNorm3d):
 
     def __init__(self, norm: nn.BatchNorm3d) -> None:
         super().__init__(norm.num_features, eps=norm.eps)
+        self.to(norm.weight)
         self.load_state_dict(norm.state_dict())
         self.requires_grad_(False)
-        self.to(norm.weight.device)
         self.train(False)
 
     def train(self, mode: bool = True) -> FrozenBatchNorm3d:

@@ -57,11 +57,12 @@ def test_the_norm_that_is_not_frozen_is_the_first_to_run(name: str) -> None:
     assert order == [True] + [False] * (len(order) - 1)
 
 
-def test_freezing_keeps_the_state_dict_and_the_function() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_freezing_keeps_the_state_dict_and_the_function(dtype: torch.dtype) -> None:
     model = make("p3d_resnet18")
     trained(model, 1)
-    model.eval()
-    clip = torch.randn(1, 3, 8, 32, 32)
+    model.to(dtype).eval()
+    clip = torch.randn(1, 3, 8, 32, 32, dtype=dtype)
     expected, state = model(clip)[0], {k: v.clone() for k, v in model.state_dict().items()}
     freeze_batchnorm(model)
     assert torch.equal(model(clip)[0], expected)

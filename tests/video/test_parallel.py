@@ -28,7 +28,7 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     for result in (one, other):
         for key in counted:  # by each rank for itself
             del result["model"][key]
-    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shard", [False, True])

@@ -89,8 +89,15 @@ def two_heads() -> nn.Module:
 
 
 def small_network() -> nn.Module:
+    """Return a real network that computes in double precision, so that rounding stays small."""
     torch.manual_seed(0)
-    return build("dg_p3d_resnet18", 3, width=0.125, dropout=0.2)
+    network = build("dg_p3d_resnet18", 3, width=0.125, dropout=0.2).double()
+    network.register_forward_pre_hook(_in_double)
+    return network
+
+
+def _in_double(module: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
+    return (arguments[0].double(),)
 
 
 def random_batches(
