@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from processes import schedplan
 
 SCHEDPLAN = [sys.executable, "-m", "schedplan"]
 
@@ -42,15 +43,6 @@ class Slow(SimulatedTrainer):
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "config.yaml").write_text(CONFIG)
     return tmp_path
-
-
-def schedplan(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [*SCHEDPLAN, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120
-    )
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    return result
 
 
 def test_check_counts_the_papers_graph(folder):

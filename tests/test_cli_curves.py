@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import schedplan
 
 from schedplan.curves import FAMILIES, goodness_of_fit
 
@@ -24,14 +23,6 @@ axes: {rate: [0.1, 0.01]}
 knee: {estimator: fixed, epochs: 9}
 trainer: {use: simulated, noise: 0.01}
 """
-
-
-def schedplan(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "schedplan", *arguments]
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    return result
 
 
 def write_all(folder: Path, curves: list[np.ndarray]) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from processes import schedplan
 
 from schedplan import Plan
 
@@ -64,14 +63,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (metadata / "entry_points.txt").write_text(f"[schedplan]\n{name} = {name}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     return tmp_path
-
-
-def schedplan(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "schedplan", *arguments]
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    return result
 
 
 def test_presets_are_listed_with_what_they_hold(folder):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from processes import schedplan
 
 CONFIG = """\
 name: demo
@@ -16,14 +15,6 @@ axes: {learning_rate: [0.04, 0.004]}
 knee: {estimator: fixed, epochs: 2}
 trainer: {use: simulated, noise: 0.02, replay: {noise: 0.5, problem: 4}}
 """
-
-
-def schedplan(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "schedplan", *arguments]
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    return result
 
 
 def trainer_of(run: Path) -> dict:
