@@ -46,6 +46,12 @@ def scales(classes: int, heads: int) -> dict[str, tuple[float, float]]:
     }
 
 
+def check_finite(loss: float) -> None:
+    """Raise `NotFiniteError` if `loss` is infinite or not a number."""
+    if not math.isfinite(loss):
+        raise NotFiniteError(f"the loss became {loss}")
+
+
 def accuracies(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return how often labels are among the highest scores.
 
@@ -80,8 +86,7 @@ def measure(found: Scores) -> dict[str, float]:
         NotFiniteError: the loss is infinite or not a number.
     """
     measured = {**accuracies(found.scores, found.labels), "loss": float(found.losses.mean())}
-    if not math.isfinite(measured["loss"]):
-        raise NotFiniteError(f"the loss became {measured['loss']}")
+    check_finite(measured["loss"])
     return measured
 
 

@@ -88,14 +88,13 @@ class Replica:
             engine.mixing(settings.mixup, settings.cutmix, len(self._task.manifest.classes)),
         )
         self.training = self._loader(self._training_clips())
-        self._validation = self._loader(
-            evaluation_clips(
-                self._task.manifest,
-                self._task.validation_split,
-                settings,
-                self._task.evaluation_view,
-            )
+        validation = evaluation_clips(
+            self._task.manifest,
+            self._task.validation_split,
+            settings,
+            self._task.evaluation_view,
         )
+        self._validation, self._measured = self._loader(validation), len(validation)
 
     def train_epoch(self) -> dict[str, float]:
         """Train on every video of the training split once; return `loss` and seconds by use."""
@@ -119,9 +118,10 @@ class Replica:
 
     def evaluate(self) -> dict[str, float]:
         """Return `METRICS` on the centre clips of the validation split; nothing but on rank 0."""
-        videos = len(self._task.manifest.split(self._task.validation_split))
         with assembled(self._network), self._validation.epoch() as batches:
-            return evaluate(self._network, batches, videos, self.device, self.dtype, self._ranks)
+            return evaluate(
+                self._network, batches, self._measured, self.device, self.dtype, self._ranks
+            )
 
     def save(self, folder: Path) -> None:
         """Write a snapshot; see `schedplan_video.snapshots`."""

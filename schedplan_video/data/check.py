@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from .decode import DecodeError, VideoInfo
 from .manifest import Manifest, Video
+from .paths import is_there
 from .probing import Found, probe_files
-from .processes import Track, is_there, untracked
+from .processes import Track, untracked
 
 _COMPARED = ("frames", "width", "height", "rotation")
 _DECODES = "decodes"

@@ -29,6 +29,7 @@ from schedplan.errors import UsageError, missing
 from .cropping import scaled
 from .decode import DecodeError, VideoInfo, each_frame, probe
 from .manifest import Manifest, Video, read_manifest
+from .paths import size_and_date
 from .processes import Alive, Track, for_each, untracked
 from .view import View
 
@@ -258,7 +259,7 @@ def _frame(levels: np.ndarray) -> av.VideoFrame:
 def _is_current(target: Path, source: Path, settings: FlowSettings) -> bool:
     """Return whether the flow of a video is there and need not be computed again."""
     try:
-        if target.stat().st_mtime < source.stat().st_mtime:
+        if target.stat().st_mtime_ns < size_and_date(source)[1]:
             return False
         with av.open(str(target)) as container:
             return container.metadata.get("comment") == settings.comment

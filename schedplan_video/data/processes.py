@@ -36,19 +36,6 @@ Track: TypeAlias = Callable[[Results[T], int], Results[T]]
 """Passes on the results of so many files, and may show how many there were."""
 
 
-def is_there(file: Path) -> bool:
-    """Return whether a file exists; one whose name is too long, or that may not be seen, does not.
-
-    Example:
-        >>> is_there(Path("x" * 5000))
-        False
-    """
-    try:
-        return file.exists()
-    except OSError:
-        return False
-
-
 def count_cores() -> int:
     """Return how many processor cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

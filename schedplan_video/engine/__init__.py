@@ -11,7 +11,6 @@ from schedplan_video.engine.devices import (
 from schedplan_video.engine.epoch import train_epoch
 from schedplan_video.engine.objective import (
     Objective,
-    check_finite,
     forward,
     mixing,
     summed_loss,
@@ -23,7 +22,6 @@ __all__ = [
     "PRECISIONS",
     "Objective",
     "Updates",
-    "check_finite",
     "find_device",
     "find_devices",
     "find_precision",

@@ -12,8 +12,9 @@ from torch import nn
 
 from schedplan.trainer import derive_seed
 from schedplan_video.data.loader import Batch
-from schedplan_video.engine.objective import Objective, check_finite
+from schedplan_video.engine.objective import Objective
 from schedplan_video.engine.updates import Updates
+from schedplan_video.metrics import check_finite
 from schedplan_video.parallel import unsynced
 from schedplan_video.ranks import ALONE, Ranks
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,7 +12,6 @@ from torch.nn import functional
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from schedplan.errors import NotFiniteError
 from schedplan_video.data.loader import Batch
 from schedplan_video.data.transforms import normalize
 from schedplan_video.engine.devices import find_precision, memory_format
@@ -74,12 +72,6 @@ def summed_loss(logits: tuple[Tensor, ...], labels: Tensor, label_smoothing: flo
         functional.cross_entropy(head, labels, reduction="sum", label_smoothing=label_smoothing)
         for head in logits
     )
-
-
-def check_finite(loss: float) -> None:
-    """Raise `NotFiniteError` if `loss` is infinite or not a number."""
-    if not math.isfinite(loss):
-        raise NotFiniteError(f"the loss became {loss}")
 
 
 def mixing(mixup: float, cutmix: float, num_classes: int) -> Mix | None:

@@ -133,6 +133,21 @@ def test_folders_of_frames_have_flow_too(tmp_path):
     assert np.median(moved, axis=(1, 2)) == pytest.approx((2, 0), abs=0.25)
 
 
+def test_an_image_that_changed_makes_new_flow(tmp_path):
+    folder = tmp_path / "videos" / "7"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.jpg"), photo(HEIGHT, WIDTH))
+    first = compute_flow(listed(tmp_path / "videos", "7"), tmp_path / "flow")
+    file = first.path(first.videos[0])
+    before = file.stat().st_mtime_ns
+    later = time.time() + 10
+    os.utime(folder / "1.jpg", (later, later))
+    os.utime(folder, (1, 1))
+    compute_flow(listed(tmp_path / "videos", "7"), tmp_path / "flow")
+    assert file.stat().st_mtime_ns != before
+
+
 def test_views_of_flow_change_its_place_and_not_its_values(videos, tmp_path):
     made = compute_flow(videos, tmp_path / "flow")
     file = made.path(made.videos[0])

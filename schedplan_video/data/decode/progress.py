@@ -84,12 +84,11 @@ def failures(progress: Progress) -> Iterator[None]:
             raise DecodeError(progress.path, progress.frame, reason, passing=True) from error
         reason = f"it takes longer than {progress.time_limit:g} seconds"
         raise DecodeError(progress.path, progress.frame, reason, passing=True) from None
-    except (OSError, MemoryError) as error:
-        passing = not isinstance(error, (FileNotFoundError, EOFError, ValueError))
+    except _FAILURES as error:
+        of_file = isinstance(error, (FileNotFoundError, EOFError, ValueError))
+        passing = isinstance(error, (OSError, MemoryError)) and not of_file
         reason = reason_of(error)
         raise DecodeError(progress.path, progress.frame, reason, passing=passing) from error
-    except _FAILURES as error:
-        raise DecodeError(progress.path, progress.frame, reason_of(error)) from error
 
 
 def guarded(path: str | Path, time_limit: float, work: Callable[[Progress], T]) -> T:

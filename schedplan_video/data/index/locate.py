@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path, PurePosixPath
 
-from ..processes import is_there
+from ..paths import is_there
 from .annotations import AnnotationError, Annotations, Row
 
 _SUFFIXES = (
@@ -66,14 +66,18 @@ def walk_videos(root: Path, passed_over: list[str] | None = None) -> Iterator[Pa
             yield Path(folder)
             names.clear()
         elif passed_over is not None:
-            others = (name for name in files if name not in videos and not name.startswith("."))
+            others = (name for name in files if not (_is_hidden(name) or _may_be_video(name)))
             passed_over.extend(Path(name).suffix.lower() for name in others)
         yield from (Path(folder, name) for name in videos)
-        names[:] = [name for name in names if not name.startswith(".")]
+        names[:] = [name for name in names if not _is_hidden(name)]
 
 
 def _may_be_video(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+    return not _is_hidden(name) and Path(name).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _stem(row: Row) -> str:

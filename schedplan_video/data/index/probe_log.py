@@ -8,6 +8,7 @@ from pathlib import Path
 from schedplan.errors import UsageError
 
 from ..decode import DecodeError, VideoInfo
+from ..paths import size_and_date
 from ..probing import Found
 
 
@@ -73,13 +74,8 @@ class ProbeLog:
 
 
 def _state(file: Path) -> list[int]:
-    """Return the size and the time of the last change of a file; nothing if it is gone.
-
-    Of a folder of images, both are over all of them: its own say nothing of what they hold.
-    """
+    """Return the size and the time of the last change of a video; nothing if it is gone."""
     try:
-        files = sorted(file.iterdir()) if file.is_dir() else [file]
-        stats = [each.stat() for each in files]
+        return [*size_and_date(file)]
     except OSError:
         return []
-    return [sum(each.st_size for each in stats), max((s.st_mtime_ns for s in stats), default=0)]
