@@ -123,6 +123,18 @@ class RunFailedError(SchedplanError):
     """No final state can be reached any more: too many transitions have failed."""
 
 
+class WorkerLostError(SchedplanError):
+    """The process that ran a call has ended without an answer, by no fault of the call's."""
+
+
+class DamagedSnapshotError(SchedplanError):
+    """A snapshot is not what was saved; `snapshot` is its folder, relative to the run's."""
+
+    def __init__(self, snapshot: str) -> None:
+        super().__init__("a snapshot is damaged", where=snapshot, hint="is the disk in order?")
+        self.snapshot = snapshot
+
+
 class BudgetError(SchedplanError):
     """The budget has ended before there was a plan; with a larger one the run goes on."""
 

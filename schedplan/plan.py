@@ -236,7 +236,8 @@ def replay(
                 drawn = stage.seed if seed is None else derive_seed(seed, training.key)
                 seeded = replace(stage, seed=drawn)
                 assignment = _assignment(plan, seeded, trainer, run, training, before)
-                outcome = executor.submit(advance, assignment, observe).result()
+                ended = executor.submit(advance, assignment, observe).result()
+                outcome = training.publish(ended)
             on_event(TransitionEvent(training.key, stage.params, outcome, known is not None))
             if outcome.status != "done" or outcome.snapshot is None:
                 raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
@@ -257,14 +258,12 @@ def _assignment(
     before: Outcome | None,
 ) -> Assignment:
     """Return all that is needed to train `stage` from the model of the stage before it."""
-    origin = before.identity if before else None
     return Assignment(
         run=run,
         key=training.key,
-        attempt=training.begin_attempt(origin),
+        attempt=training.begin_attempt(before.identity if before else None),
         params=stage.params,
-        start=before.snapshot if before else None,
-        origin=origin,
+        before=before,
         seed=stage.seed,
         metric=plan.metric,
         mode=plan.mode,

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
+from uuid import uuid4
 
 from schedplan.errors import EstimatorError, TrainerError
 from schedplan.knees import Scale
@@ -238,7 +239,9 @@ class GeneratorTrainer:
 
 class Seat:
     """A factory that makes one trainer per thread and hands it out again, transition after
-    transition, so that data and devices are set up once. A pickled copy starts afresh.
+    transition, so that data and devices are set up once.
+
+    Copies that are sent to another process, one after the other, are one and the same there.
 
     Attributes:
         held: whatever the present thread's trainer is in the middle of; None at first.
@@ -246,6 +249,7 @@ class Seat:
 
     def __init__(self, factory: TrainerFactory) -> None:
         self._factory = factory
+        self._name = uuid4().hex
         self._local = threading.local()
 
     def __call__(self) -> Trainer:
@@ -262,5 +266,16 @@ class Seat:
     def held(self, value: Any) -> None:
         self._local.held = value
 
-    def __reduce__(self) -> tuple[type[Seat], tuple[TrainerFactory]]:
-        return Seat, (self._factory,)
+    def __reduce__(self) -> tuple[Callable[..., Seat], tuple[str, TrainerFactory]]:
+        return _seat_here, (self._name, self._factory)
+
+
+_seats: dict[str, Seat] = {}
+"""The seat that was sent to this process last, by its name."""
+
+
+def _seat_here(name: str, factory: TrainerFactory) -> Seat:
+    if name not in _seats:
+        _seats.clear()
+        _seats[name] = Seat(factory)
+    return _seats[name]

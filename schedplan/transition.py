@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from schedplan.errors import (
+    DamagedSnapshotError,
     EstimatorError,
     MetricError,
     NotFiniteError,
@@ -30,6 +32,7 @@ from schedplan.journal import (
     Outcome,
     RunFolder,
     Status,
+    is_sound,
 )
 from schedplan.knees import KneeEstimator, Mode, Scale, Verdict
 from schedplan.space import Params
@@ -48,8 +51,7 @@ class Assignment:
         until: the epoch to pause after, if the estimator does not stop before; None: never.
         seconds: pause after the epoch in which this slice has taken so long.
         params: the target state's hyperparameters.
-        start: the snapshot to begin from, relative to `run`; None for a new model.
-        origin: the identity of the outcome that `start` comes from; None for a new model.
+        before: the outcome whose model training begins from; None for a new model.
         seed: for the trainer.
         metric: which of the metrics is planned for.
         mode: `max` or `min`.
@@ -61,8 +63,7 @@ class Assignment:
     key: str
     attempt: int
     params: Params
-    start: str | None
-    origin: str | None
+    before: Outcome | None
     seed: int
     metric: str
     mode: Mode
@@ -93,15 +94,24 @@ class TransitionEvent:
     known: bool = False
 
 
+@dataclass(frozen=True)
+class RetryEvent:
+    """A transition goes on from its last snapshot, after what `reason` says."""
+
+    key: str
+    reason: str
+
+
 Observer: TypeAlias = Callable[[EpochEvent], object]
 
 
 def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
-    """Train a slice of a transition; publish how the transition ended, if it has.
+    """Train a slice of a transition; return how it ended, for the run's holder to publish.
 
     A trainer that raises, or reports a metric that is not finite, ends the transition as `failed`.
 
     Raises:
+        DamagedSnapshotError: a model to go on with is not what was saved.
         UsageError: what the user has to mend before anything can be trained, such as a metric
             that the trainer does not report, a value that is no number, or a knee estimator that
             chooses an epoch that is none.
@@ -113,22 +123,17 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
         loop = _EpochLoop(assignment)
     if seat:
         seat.held = None  # what an exception leaves behind is not gone on with
-    folder = assignment.run.transition(assignment.key)
     try:
         outcome = loop.run(assignment, observe or _ignore)
-    except UsageError:  # of the trainer, or of the estimator
+    except (UsageError, DamagedSnapshotError):  # the former of the trainer, or of the estimator
         raise
     except _NotTheTrainers as wrapped:
         raise wrapped.error from wrapped.error.__cause__
     except (Exception, SystemExit) as error:
-        folder.write_error("".join(traceback.format_exception(error)))
+        loop.attempt.write_error("".join(traceback.format_exception(error)))
         outcome = loop.failed(_describe(error))
-    if outcome.status == "paused":
-        if seat:
-            seat.held = loop
-        return outcome
-    folder.publish(outcome)
-    loop.drop_all_but(outcome)
+    if seat and outcome.status == "paused":
+        seat.held = loop
     return outcome
 
 
@@ -198,18 +203,31 @@ class _EpochLoop:
 
     def failed(self, reason: str) -> Outcome:
         """Return how the transition ended, the trainer having raised."""
-        return self._outcome("failed", reason, epoch=0, score=None, snapshot=None)
+        return self._outcome("failed", reason, epoch=0, score=None)
 
     def _begin(self) -> Trainer:
         """Return the trainer, ready to train the epoch after the last one recorded."""
         a, records = self.assignment, self.attempt.records
         trainer = a.trainer()
-        trainer.begin(a.params, a.run.path / a.start if a.start is not None else None, a.seed)
-        if records and records[-1].epoch in self.attempt.snapshots:
-            trainer.restore(self.attempt.snapshot(records[-1].epoch))
-        elif not records:
+        start = None
+        if a.before and a.before.snapshot:
+            start = self._sound(a.run.path / a.before.snapshot)
+        trainer.begin(a.params, start, a.seed)
+        if not records:
             self._record(trainer, training={}, since=time.monotonic())
+        elif (last := records[-1]).epoch in self.attempt.snapshots:
+            trainer.restore(self._sound(self.attempt.snapshot(last.epoch)))
         return trainer
+
+    def _sound(self, snapshot: Path) -> Path:
+        """Return `snapshot` if it is what was saved.
+
+        Raises:
+            DamagedSnapshotError: it is not.
+        """
+        if not is_sound(snapshot):
+            raise DamagedSnapshotError(snapshot.relative_to(self.assignment.run.path).as_posix())
+        return snapshot
 
     def _record(self, trainer: Trainer, training: Metrics, since: float) -> None:
         """Evaluate, save and write down one epoch; the snapshot comes first, so that every epoch
@@ -223,7 +241,7 @@ class _EpochLoop:
             raise NotFiniteError(
                 f"the trainer reported {metric} = {metrics[metric]} at epoch {epoch}"
             )
-        if epoch > 0 or self.assignment.start is None:
+        if epoch > 0 or self.assignment.before is None:
             with _not_the_trainers(OSError):
                 self.attempt.save(epoch, trainer.save)
         trained = _numbers(training or {}, "train_epoch")
@@ -261,29 +279,29 @@ class _EpochLoop:
 
     def _done(self, verdict: Verdict) -> Outcome:
         """Hand on the model of the epoch chosen, or of the nearest one whose snapshot is left."""
-        inherited = self.assignment.start is not None
-        available = self.attempt.snapshots | ({0} if inherited else set())
+        before = self.assignment.before
+        available = self.attempt.snapshots | ({0} if before else set())
         epoch = min(available, key=lambda each: (abs(each - verdict.epoch), each))
         score, reason = verdict.score, verdict.reason
         if epoch != verdict.epoch:
             score = self.attempt.records[epoch].score
             reason += f"; epoch {epoch} stands in for epoch {verdict.epoch}, dropped before"
         own = self.attempt.snapshot(epoch).relative_to(self.assignment.run.path).as_posix()
-        snapshot = self.assignment.start if inherited and epoch == 0 else own
+        snapshot = before.snapshot if before and epoch == 0 else own
         return self._outcome("done", reason, epoch, score, snapshot)
 
     def _paused(self, verdict: Verdict) -> Outcome:
-        return self._outcome("paused", verdict.reason, verdict.epoch, verdict.score, snapshot=None)
-
-    def drop_all_but(self, outcome: Outcome) -> None:
-        """Remove every snapshot but the one handed on, now that the outcome is known."""
-        self.attempt.drop_snapshots(
-            keep=lambda epoch: outcome.status == "done" and epoch == outcome.epoch
-        )
+        return self._outcome("paused", verdict.reason, verdict.epoch, verdict.score)
 
     def _outcome(
-        self, status: Status, reason: str, epoch: int, score: float | None, snapshot: str | None
+        self,
+        status: Status,
+        reason: str,
+        epoch: int,
+        score: float | None,
+        snapshot: str | None = None,
     ) -> Outcome:
+        before = self.assignment.before
         return Outcome(
             status=status,
             reason=reason,
@@ -291,7 +309,7 @@ class _EpochLoop:
             score=score,
             scores=self._scores(),
             snapshot=snapshot,
-            origin=self.assignment.origin,
+            origin=before.identity if before else None,
             seed=self.assignment.seed,
             seconds=self._seconds(),
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from schedplan.journal import (
     RunFolder,
     fingerprint,
     hash_folder,
+    is_sound,
     publish_folder,
     transition_key,
     write_text,
@@ -116,16 +118,49 @@ def test_a_torn_journal_whose_earlier_snapshots_are_gone_starts_anew(tmp_path):
     file = tmp_path / "transitions" / "key" / "1" / "epochs.jsonl"
     file.write_text(file.read_text()[:-9])
     assert opened(RunFolder(tmp_path).transition("key")).records == []
-    assert list((tmp_path / "snapshots").iterdir()) == [], "the snapshot without a record is gone"
+    snapshots = tmp_path / "transitions" / "key" / "2" / "snapshots"
+    assert list(snapshots.iterdir()) == [], "the snapshot without a record is gone"
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     begin(tmp_path, 3)
-    (tmp_path / "snapshots" / ".key.0003.4711").mkdir()
-    (tmp_path / "transitions" / "key" / "2").mkdir()
+    folder = tmp_path / "transitions" / "key"
+    (folder / "1" / "snapshots" / ".0003.4711").mkdir()
     attempt = opened(RunFolder(tmp_path).transition("key"))
     assert len(attempt.records) == 3
-    assert not (tmp_path / "snapshots" / ".key.0003.4711").exists()
+    assert not list(folder.rglob(".0003*"))
+
+
+def test_whoever_was_given_up_for_lost_can_do_no_harm(tmp_path):
+    orphan = begin(tmp_path, 3)
+    attempt = opened(RunFolder(tmp_path).transition("key"))
+    with pytest.raises(FileNotFoundError):
+        orphan.save(3, lambda to: (to / "model").write_text("late"))
+    with pytest.raises(FileNotFoundError):
+        orphan.append(record(3))
+    orphan.drop_snapshots(keep=lambda epoch: False)
+    attempt.append(record(3, score=0.7))
+    assert [each.score for each in RunFolder(tmp_path).transition("key").records()][-1] == 0.7
+    assert all(is_sound(attempt.snapshot(epoch)) for epoch in range(3))
+
+
+def test_a_model_published_without_a_result_goes_back_to_the_next_attempt(tmp_path):
+    begin(tmp_path, 3)
+    transition = RunFolder(tmp_path).transition("key")
+    own = "transitions/key/1/snapshots/0001"
+    outcome = transition.publish(replace(OUTCOME, snapshot=own))
+    assert outcome == OUTCOME
+    assert is_sound(tmp_path / OUTCOME.snapshot)
+    (tmp_path / "transitions" / "key" / "result.json").unlink()
+    attempt = opened(transition)
+    assert attempt.snapshots == {1}
+    assert len(attempt.records) == 2
+
+
+def test_a_snapshot_that_has_changed_is_not_sound(tmp_path):
+    attempt = begin(tmp_path, 2)
+    (attempt.snapshot(1) / "model").write_text("n")
+    assert [is_sound(attempt.snapshot(epoch)) for epoch in range(3)] == [True, False, False]
 
 
 def test_a_folder_is_published_whole_or_not_at_all(tmp_path):

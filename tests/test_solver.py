@@ -166,7 +166,7 @@ def test_a_failing_transition_is_left_out_and_the_search_goes_on(tmp_path):
     outcome = RunFolder(tmp_path / "run").transition(key).outcome()
     assert outcome.status == "failed"
     assert outcome.reason == "ValueError: out of luck"
-    assert "Traceback" in (tmp_path / "run/transitions" / key / "error.txt").read_text()
+    assert "Traceback" in (tmp_path / "run/transitions" / key / "1/error.txt").read_text()
     assert plan.stages
 
 
@@ -200,7 +200,8 @@ def test_a_folder_in_use_is_refused_with_its_holder(tmp_path):
 
 
 def snapshots(folder: Path) -> set[str]:
-    return {str(path.parent) for path in (folder / "snapshots").rglob("simulated.json")}
+    found = (path.parent for path in folder.rglob("simulated.json"))
+    return {str(path) for path in found if path.parent.name == "snapshots"}
 
 
 def test_snapshots_go_when_nothing_needs_them_and_stay_on_request(tmp_path):

@@ -200,16 +200,16 @@ def test_pruned_transitions_say_why_and_keep_their_curve_and_model(tmp_path):
         assert outcome.reason.startswith(("race: at most", "cut: trails by"))
         if outcome.epochs_trained:
             assert len(training.records()) == len(outcome.scores)
-            assert (
-                run.path / "snapshots" / f"{training.key}.{outcome.epochs_trained:04d}"
-            ).is_dir()
+            last = f"*/snapshots/{outcome.epochs_trained:04d}"
+            assert list((run.path / "transitions" / training.key).glob(last))
 
 
 def test_a_run_keeps_few_models(tmp_path):
     """A state's best and a pruned transition's last and best; nothing that is beyond use."""
     problem = staged()
     solve(problem, tmp_path / "run")
-    models = list((tmp_path / "run" / "snapshots").iterdir())
+    run = tmp_path / "run"
+    models = [*run.glob("snapshots/*"), *run.glob("transitions/*/*/snapshots/*")]
     assert len(models) <= problem.graph.states + 2 * problem.graph.transitions / 2
 
 

@@ -250,7 +250,7 @@ class Setup:
 
     @cached_property
     def options(self) -> SearchOptions:
-        """How the graph is searched; the cost of every state's epochs is checked."""
+        """How the graph is searched; what every state costs and takes is checked."""
         section = self.config.search
         budget = {name: value for name, value in section.budget if value is not None}
         with self._located("search", "prune"):
@@ -264,10 +264,12 @@ class Setup:
                 order=section.order,
                 budget=Budget(**budget),
                 cost=section.cost,
+                devices=section.devices,
                 speculate=section.speculate,
             )
             for state in self.graph.order[1:]:
                 options.epoch_cost(state)
+                options.devices_of(state)
             return options
 
     @property

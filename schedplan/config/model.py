@@ -79,6 +79,7 @@ class SearchSection(_Section):
     order: Order = "topological"
     budget: Annotated[BudgetSection, BeforeValidator(_nothing_as_empty)] = BudgetSection()
     cost: str | None = None
+    devices: Annotated[int, Field(ge=1)] | str = 1
     speculate: bool = False
     keep_snapshots: KeepSnapshots = "best"
 

@@ -2,26 +2,29 @@
 
     RUN/config.yaml                             what was asked for, with its fingerprint
     RUN/transitions/KEY/ATTEMPT/epochs.jsonl    a line per epoch, written by one process alone
+    RUN/transitions/KEY/ATTEMPT/snapshots/      models of epochs that may still be chosen
     RUN/transitions/KEY/result.json             how the transition ended, published once
     RUN/snapshots/KEY.EPOCH/                    models that a later step may still need
     RUN/plan.yaml, RUN/model/                   the answer
 
-A fact is published by writing a neighbour and renaming it, so no reader ever sees half of it.
+An attempt writes into its own folder alone; all else is written by the run's holder. A fact is
+published by writing a neighbour, making sure that it is on the disk, and renaming it, so no reader
+ever sees half of it.
 """
 
+from schedplan.journal.attempt import Attempt, EpochRecord
 from schedplan.journal.files import (
     fingerprint,
-    hash_folder,
     identity,
+    move_folder,
     publish_folder,
+    remove_folder,
     write_bytes,
     write_text,
 )
 from schedplan.journal.run import RunFolder
-from schedplan.journal.snapshots import KeepSnapshots, SnapshotReferences
+from schedplan.journal.snapshots import KeepSnapshots, SnapshotReferences, hash_folder, is_sound
 from schedplan.journal.transition import (
-    Attempt,
-    EpochRecord,
     Outcome,
     Status,
     TransitionFolder,
@@ -40,7 +43,10 @@ __all__ = [
     "fingerprint",
     "hash_folder",
     "identity",
+    "is_sound",
+    "move_folder",
     "publish_folder",
+    "remove_folder",
     "transition_key",
     "write_bytes",
     "write_text",

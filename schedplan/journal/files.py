@@ -1,4 +1,4 @@
-"""Files that are either there or not, never in between; and hashes of what they hold."""
+"""Files that are either there or not, never in between; and short names for what they hold."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:
@@ -30,48 +31,101 @@ def identity(thing: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def hash_folder(folder: Path) -> str:
-    """Return the SHA-256 of a folder's files, their relative names included."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder).as_posix().encode()
-        digest.update(len(name).to_bytes(4, "big") + name)
-        digest.update(path.stat().st_size.to_bytes(8, "big"))
-        with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader finds the old file or the new one, whole."""
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader finds the old file or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write `content` to `path` so that a reader finds the old file or the new one, whole.
+
+    Once this returns, the new one is there even if the machine fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
     try:
-        temporary.write_bytes(content)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-    temporary.replace(path)
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            _flush(stream)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add `text` to a file that is there; once this returns, it is there for good.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    with path.open("r+", encoding="utf-8") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.write(text)
+        _flush(stream)
 
 
 def publish_folder(folder: Path, fill: Callable[[Path], object]) -> None:
-    """Let `fill` write into an empty folder, then let it appear as `folder`, replacing another."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        temporary.mkdir(parents=True)
-    except FileExistsError:  # left by a process of the same number that was killed
+    """Let `fill` write into an empty folder, then let it appear as `folder`, replacing another.
+
+    Raises:
+        FileNotFoundError: where it is to appear, there is no folder (any more).
+    """
+    temporary = _beside(folder)
+    if temporary.exists():  # left by a process of the same number that was killed
         shutil.rmtree(temporary)
-        temporary.mkdir()
+    temporary.mkdir()
     try:
         fill(temporary)
+        for path in [*temporary.rglob("*"), temporary]:
+            _sync(path)
         if folder.exists():
-            shutil.rmtree(folder)
+            remove_folder(folder)
         temporary.replace(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    sync_folder(folder.parent)
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Let a folder appear elsewhere on the same disk, at once and for good."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
+    sync_folder(target.parent)
+    sync_folder(source.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, if it is there, so that nobody finds half of it."""
+    hidden = _beside(folder, "old")
+    shutil.rmtree(hidden, ignore_errors=True)  # left by a process of the same number
+    with suppress(FileNotFoundError):
+        folder.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that what was made, renamed or removed in a folder stays so."""
+    _sync(folder)
+
+
+def _beside(path: Path, what: str = "new") -> Path:
+    """Return a hidden name of this process' own, in the same folder."""
+    return path.with_name(f".{path.name}.{what}{os.getpid()}")
+
+
+def _flush(stream: IO[Any]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _sync(path: Path) -> None:
+    if path.is_symlink():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

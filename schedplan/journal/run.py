@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from schedplan.journal.files import fingerprint, write_text
 from schedplan.journal.transition import TransitionFolder
 
 
+@dataclass(frozen=True)
 class RunFolder:
     """The folder of one run: its configuration, its transitions and its answer.
 
@@ -25,13 +27,32 @@ class RunFolder:
         path: the folder; made on demand.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.config_file = path / "config.yaml"
-        self.plan_file = path / "plan.yaml"
-        self.model = path / "model"
-        self.front = path / "front"
-        self.confirmation = path / "confirm"
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """What the run is bound to."""
+        return self.path / "config.yaml"
+
+    @property
+    def plan_file(self) -> Path:
+        """The answer."""
+        return self.path / "plan.yaml"
+
+    @property
+    def model(self) -> Path:
+        """The folder of the model that the plan leads to."""
+        return self.path / "model"
+
+    @property
+    def front(self) -> Path:
+        """The folder of plans that trade score for cost."""
+        return self.path / "front"
+
+    @property
+    def confirmation(self) -> Path:
+        """The folder in which the plan was trained along once more."""
+        return self.path / "confirm"
 
     def transition(self, key: str) -> TransitionFolder:
         """Return the record of the transition named `key`."""

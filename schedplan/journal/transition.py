@@ -4,42 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from schedplan.errors import RunFolderError, TrainerError
+from schedplan.errors import RunFolderError
 from schedplan.graph import Transition
-from schedplan.journal.files import fingerprint, publish_folder, write_text
-from schedplan.trainer import Metrics
+from schedplan.journal.attempt import (
+    JOURNAL,
+    SNAPSHOTS,
+    Attempt,
+    EpochRecord,
+    as_line,
+    epochs_in,
+    is_number,
+    name_of,
+    read_records,
+    tidy,
+)
+from schedplan.journal.files import fingerprint, move_folder, remove_folder, write_text
 
 Status: TypeAlias = Literal["done", "paused", "pruned", "failed"]
 """`done` and `failed` are for good; `paused` and `pruned` training can be taken up again."""
 
 _KEY_LENGTH = 120
 """File systems allow names of 255 bytes; attempts, epochs and temporary names need room too."""
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One epoch of a transition.
-
-    Attributes:
-        epoch: 0 for the model as handed over, then 1, 2, ...
-        score: the metric that is planned for.
-        metrics: everything that `evaluate` returned.
-        training: everything that `train_epoch` returned.
-        seconds: wall-clock time of training, evaluation and snapshot.
-    """
-
-    epoch: int
-    score: float
-    metrics: Metrics
-    training: Metrics
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -116,6 +106,7 @@ class TransitionFolder:
     def __init__(self, run: Path, key: str) -> None:
         self.key = key
         self.transition = key.partition("@")[0]
+        self._run = run
         self._folder = run / "transitions" / key
         self._result = self._folder / "result.json"
         self._origin = self._folder / "origin.json"
@@ -153,25 +144,35 @@ class TransitionFolder:
                 hint="delete the file to train the transition again, if the run is not finished",
             ) from error
 
-    def publish(self, outcome: Outcome) -> None:
-        """Make the end of the transition known: for good, unless it was pruned."""
-        write_text(self._result, json.dumps(vars(outcome), indent=1) + "\n")
+    def publish(self, outcome: Outcome) -> Outcome:
+        """Make the end of the transition known: for good, unless it was pruned.
 
-    def write_error(self, text: str) -> None:
-        """Keep the traceback of what made the transition fail, for whoever wrote the trainer."""
-        write_text(self._folder / "error.txt", text)
+        To be called by the run's holder alone, with what an attempt has returned.
+
+        Returns:
+            The outcome, its snapshot where later steps find it.
+        """
+        snapshot = self._run / outcome.snapshot if outcome.snapshot else None
+        if snapshot and self._folder in snapshot.parents:
+            public = self._snapshots / f"{self.key}.{snapshot.name}"
+            move_folder(snapshot, public)
+            outcome = replace(outcome, snapshot=public.relative_to(self._run).as_posix())
+        write_text(self._result, json.dumps(vars(outcome), indent=1) + "\n")
+        if outcome.status != "pruned":
+            self.trim(keep=set())
+        return outcome
 
     def records(self) -> list[EpochRecord]:
         """Return the epochs of the latest attempt that are recorded whole, epoch 0 first."""
-        written = (self._journal(attempt) for attempt in sorted(self._attempts(), reverse=True))
-        path = next((path for path in written if path.exists()), None)
-        return _read_records(path) if path else []
+        latest = self._latest()
+        return read_records(self._folder / str(latest) / JOURNAL) if latest else []
 
     def begin_attempt(self, origin: str | None) -> int:
         """Open a new attempt, which takes over what can be continued from the last one.
 
-        That is all up to the last epoch with both a record and a snapshot. That the transition
-        was pruned no longer holds.
+        That is all up to the last epoch with both a record and a snapshot. Whoever still works at
+        the last attempt finds its folder gone, and can do no harm. That the transition was pruned
+        no longer holds.
 
         Args:
             origin: the identity of the model that training begins from.
@@ -179,133 +180,60 @@ class TransitionFolder:
         Returns:
             The attempt's number, to be opened with `attempt`.
         """
-        attempts = self._attempts()
-        records: list[EpochRecord] = []
-        if attempts:
-            records = self.records()
-            snapshots = self._take_over_snapshots(below=len(records))
-            last = max(snapshots, default=0)
-            records = records[: last + 1] if last > 0 else []
+        latest = self._latest()
+        folder = self._folder / str(latest + 1)
+        if latest:
+            self._result.unlink(missing_ok=True)
+            move_folder(self._folder / str(latest), folder)
+            self._take_back(folder)
         else:
             write_text(self._origin, json.dumps({"origin": origin}) + "\n")
-        number = max(attempts, default=0) + 1
-        self._result.unlink(missing_ok=True)
-        write_text(self._journal(number), "".join(map(_as_line, records)))
-        return number
+            (folder / SNAPSHOTS).mkdir(parents=True)
+        records = read_records(folder / JOURNAL)
+        epochs = tidy(folder, below=len(records))
+        last = max(epochs, default=0)
+        kept = records[: last + 1] if last > 0 else []
+        write_text(folder / JOURNAL, "".join(map(as_line, kept)))
+        return latest + 1
 
     def attempt(self, number: int) -> Attempt:
         """Return an attempt begun before, to go on with it."""
-        records = _read_records(self._journal(number))
-        snapshots = self._take_over_snapshots(below=len(records)) if records else set()
-        return Attempt(self._snapshots / self.key, records, snapshots, self._journal(number))
+        return Attempt(self._folder / str(number))
 
     def trim(self, keep: set[int]) -> None:
-        """Remove the snapshots of all epochs but those of `keep`."""
-        for path, epoch in self._own_snapshots():
-            if epoch not in keep:
-                shutil.rmtree(path, ignore_errors=True)
+        """Remove the snapshots under way of all epochs but those of `keep`."""
+        folder = self._folder / str(self._latest()) / SNAPSHOTS
+        for epoch in epochs_in(folder) - keep:
+            remove_folder(folder / name_of(epoch))
 
     def discard(self) -> None:
         """Forget the transition: how it ended, its epochs and its snapshots."""
-        self._take_over_snapshots(below=0)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._result.unlink(missing_ok=True)
+        for path in self._published():
+            remove_folder(path)
+        remove_folder(self._folder)
 
-    def _attempts(self) -> list[int]:
+    def _latest(self) -> int:
+        """Return the number of the latest attempt; 0 if there is none."""
         try:
-            return [int(path.name) for path in self._folder.iterdir() if path.name.isdecimal()]
+            names = [path.name for path in self._folder.iterdir()]
         except FileNotFoundError:
-            return []
+            return 0
+        return max((int(name) for name in names if name.isdecimal()), default=0)
 
-    def _journal(self, attempt: int) -> Path:
-        return self._folder / str(attempt) / "epochs.jsonl"
-
-    def _take_over_snapshots(self, below: int) -> set[int]:
-        """Return the epochs below `below` that have a snapshot, and remove all other leftovers."""
-        epochs: set[int] = set()
-        for path, epoch in self._own_snapshots():
-            if epoch is not None and epoch < below:
-                epochs.add(epoch)
-            else:
-                shutil.rmtree(path)
-        return epochs
-
-    def _own_snapshots(self) -> Iterator[tuple[Path, int | None]]:
-        """Yield each snapshot and its epoch; None for one cut off while it was written."""
+    def _published(self) -> Iterator[Path]:
         for path in list(self._snapshots.iterdir()) if self._snapshots.exists() else ():
             key, _, epoch = path.name.rpartition(".")
-            if path.name.startswith(f".{self.key}."):
-                yield path, None
-            elif key == self.key and epoch.isdecimal():
-                yield path, int(epoch)
+            if key == self.key and epoch.isdecimal():
+                yield path
 
-
-class Attempt:
-    """One process' turn at a transition: the only writer of its journal and its snapshots.
-
-    Args:
-        stem: the path of its snapshots, to which the epoch is added.
-        records: the epochs taken over from earlier attempts.
-        snapshots: the epochs that have a snapshot.
-        journal: the file that epochs are written down in.
-    """
-
-    def __init__(
-        self, stem: Path, records: list[EpochRecord], snapshots: set[int], journal: Path
-    ) -> None:
-        self._stem, self._journal = stem, journal
-        self.records = records
-        self.snapshots = snapshots
-
-    def append(self, record: EpochRecord) -> None:
-        """Write down an epoch."""
-        with self._journal.open("a", encoding="utf-8") as stream:
-            stream.write(_as_line(record))
-        self.records.append(record)
-
-    def snapshot(self, epoch: int) -> Path:
-        """Return the folder of the model after `epoch`."""
-        return self._stem.with_name(f"{self._stem.name}.{epoch:04d}")
-
-    def save(self, epoch: int, fill: Callable[[Path], object]) -> None:
-        """Let `fill` write the model after `epoch` into its folder.
-
-        Raises:
-            TrainerError: if it writes nothing, so that no training could go on from it.
-        """
-
-        def checked(folder: Path) -> None:
-            fill(folder)
-            if not any(folder.iterdir()):
-                raise TrainerError("the trainer's save wrote no file", allowed="one or more files")
-
-        publish_folder(self.snapshot(epoch), checked)
-        self.snapshots.add(epoch)
-
-    def drop_snapshots(self, keep: Callable[[int], bool]) -> None:
-        """Remove the snapshots of all epochs but those that `keep` is true for."""
-        for epoch in [epoch for epoch in self.snapshots if not keep(epoch)]:
-            shutil.rmtree(self.snapshot(epoch), ignore_errors=True)
-            self.snapshots.remove(epoch)
-
-
-def _as_line(record: EpochRecord) -> str:
-    return json.dumps(vars(record)) + "\n"
-
-
-def _read_records(path: Path) -> list[EpochRecord]:
-    """Return the records up to the first line that is torn, damaged or out of order."""
-    records: list[EpochRecord] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = EpochRecord(**json.loads(line))
-        except (ValueError, TypeError, RecursionError):
-            break
-        measured = isinstance(record.metrics, dict) and isinstance(record.training, dict)
-        numbers = _is_number(record.score) and _is_number(record.seconds)
-        if not (measured and numbers and record.epoch == len(records)):
-            break
-        records.append(record)
-    return records
+    def _take_back(self, folder: Path) -> None:
+        """Give an attempt back what was published of it without a result, and remove leftovers."""
+        (folder / SNAPSHOTS).mkdir(exist_ok=True)
+        for path in self._published():
+            target = folder / SNAPSHOTS / path.name.rpartition(".")[2]
+            remove_folder(target)
+            move_folder(path, target)
 
 
 def _check_outcome(outcome: Outcome) -> None:
@@ -314,14 +242,14 @@ def _check_outcome(outcome: Outcome) -> None:
     checks = {
         "status": outcome.status in ("done", "pruned", "failed"),
         "reason": isinstance(outcome.reason, str),
-        "scores": all(map(_is_number, outcome.scores)),
+        "scores": all(map(is_number, outcome.scores)),
         "epoch": isinstance(outcome.epoch, int)
         and 0 <= outcome.epoch < max(len(outcome.scores), 1),
-        "score": _is_number(outcome.score) if done else _is_score(outcome),
+        "score": is_number(outcome.score) if done else _is_score(outcome),
         "snapshot": _is_snapshot(outcome.snapshot) if done else outcome.snapshot is None,
         "origin": outcome.origin is None or isinstance(outcome.origin, str),
         "seed": isinstance(outcome.seed, int),
-        "seconds": _is_number(outcome.seconds),
+        "seconds": is_number(outcome.seconds),
     }
     for name, sound in checks.items():
         if not sound:
@@ -329,13 +257,8 @@ def _check_outcome(outcome: Outcome) -> None:
 
 
 def _is_score(outcome: Outcome) -> bool:
-    pruned = outcome.status == "pruned" and _is_number(outcome.score)
+    pruned = outcome.status == "pruned" and is_number(outcome.score)
     return outcome.score is None or pruned
-
-
-def _is_number(value: object) -> bool:
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return plain and abs(value) < math.inf  # type: ignore[arg-type]
 
 
 def _is_snapshot(value: object) -> bool:

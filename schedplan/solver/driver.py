@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from schedplan.executors import SerialExecutor
+from schedplan.errors import DamagedSnapshotError, WorkerLostError
 from schedplan.frontier import Label
 from schedplan.graph import Transition
 from schedplan.journal import (
@@ -19,9 +19,11 @@ from schedplan.journal import (
     RunFolder,
     SnapshotReferences,
     TransitionFolder,
+    remove_folder,
     transition_key,
 )
 from schedplan.pruning import Drop
+from schedplan.solver.crew import Crew, Slice
 from schedplan.solver.durations import Durations
 from schedplan.solver.ledger import Grant, Ledger
 from schedplan.solver.problem import Event, Problem, RunEvent, SearchOptions
@@ -29,17 +31,21 @@ from schedplan.solver.restoration import find_lost, put_back, restored, training
 from schedplan.solver.search import Search
 from schedplan.solver.trial import END, Trial
 from schedplan.trainer import Seat, derive_seed
-from schedplan.transition import Assignment, TransitionEvent, advance
+from schedplan.transition import Assignment, RetryEvent, TransitionEvent
 
 _Request: TypeAlias = tuple[Trial, float]
+
+RETRIES: Final = 2
+"""How often a training whose process was lost is gone on with before it counts as failed."""
 
 
 @dataclass(frozen=True)
 class _Training:
-    """Where a trial is written down, and the attempt of this session at it."""
+    """Where a trial is written down, the attempt of this session at it, and how many were lost."""
 
     folder: TransitionFolder
     attempt: int
+    lost: int = 0
 
 
 class Driver:
@@ -50,7 +56,7 @@ class Driver:
         options: how.
         run: the run folder, held and configured.
         executor: where slices of training run.
-        workers: how many to hand out at a time.
+        workers: how many slices that take one device to hand out at a time.
         on_event: called with every event, in this thread.
         keep_snapshots: see `SnapshotReferences`.
         retry_failed: whether to train again what failed in an earlier session.
@@ -74,14 +80,13 @@ class Driver:
             problem.graph, problem.mode, options.frontier, options.pruning, cost, options.order
         )
         self.ledger = Ledger(options.budget, cost, problem.graph, run)
-        self._executor, self._workers = executor, workers
+        self._crew = Crew(executor, workers, problem, options, on_event)
         self._on_event = on_event
         self._retry_failed = retry_failed
         self._trainer = Seat(problem.trainer)
         self._durations = Durations(problem.graph)
         self._snapshots = SnapshotReferences(run.path, keep_snapshots)
         self._trainings: dict[Trial, _Training] = {}
-        self._running: dict[Future[Outcome], Trial] = {}
         self._refused: list[Trial] = []
         self._again: deque[_Request] = deque()
         self._restoring: dict[Trial, Label] = {}
@@ -96,22 +101,19 @@ class Driver:
         try:
             while True:
                 self._hand_out()
-                if not self._running:
+                if not self._crew:
                     self._restore_answer()
-                if not self._running:
+                if not self._crew:
                     break
                 self._collect()
         finally:
-            for future in self._running:
-                future.cancel()
-            # What is running still writes into the folder, which must not be let go before.
-            wait(self._running)
+            self._crew.stop()
         if self.search.finished:
             self._let_go(self._spare)
 
     def _hand_out(self) -> None:
         """Give work to every worker that has none."""
-        while len(self._running) < self._workers and (request := self._next()):
+        while self._crew.has_room and (request := self._next()):
             self._start(*request)
 
     def _next(self) -> _Request | None:
@@ -124,7 +126,7 @@ class Driver:
         if self.search.finished:
             return None
         request = self.search.next_request()
-        if request is None and self.options.speculate and math.isfinite(self._workers):
+        if request is None and self.options.speculate and math.isfinite(self._crew.workers):
             return self.search.speculate()
         return request
 
@@ -136,7 +138,7 @@ class Driver:
             self._report(trial, known)
         elif lost := find_lost(self.folder, trial.source):
             self._restore(lost, (trial, until))
-        elif grant := self.ledger.grant(folder.key, trial, until, self._workers):
+        elif grant := self.ledger.grant(folder.key, trial, until, self._crew.workers):
             if training is None:
                 attempt = folder.begin_attempt(trial.source.identity)
                 self._trainings[trial] = _Training(folder, attempt)
@@ -159,21 +161,17 @@ class Driver:
         return known if known and known.status != "pruned" else None
 
     def _submit(self, trial: Trial, grant: Grant) -> None:
-        # Only this process can be observed from within; elsewhere the journal tells.
-        observe = self._on_event if isinstance(self._executor, SerialExecutor) else None
-        assignment = self._assignment(trial, self._trainings[trial], grant)
-        self._running[self._executor.submit(advance, assignment, observe)] = trial
+        self._crew.begin(Slice(trial, grant, self._assignment(trial, grant)))
 
-    def _assignment(self, trial: Trial, training: _Training, grant: Grant) -> Assignment:
-        source = trial.source
+    def _assignment(self, trial: Trial, grant: Grant) -> Assignment:
+        source, training = trial.source, self._trainings[trial]
         return Assignment(
             run=self.folder,
             key=training.folder.key,
             attempt=training.attempt,
             params=trial.target.space.params(trial.target),
-            start=source.snapshot,
-            origin=source.identity,
-            seed=derive_seed(self.problem.seed, transition_key((source.state, trial.target))),
+            before=source.outcome,
+            seed=self._seed(trial),
             metric=self.problem.metric,
             mode=self.problem.mode,
             estimator=self.problem.estimator,
@@ -182,6 +180,10 @@ class Driver:
             until=None if grant.until == END else int(grant.until),
             seconds=grant.seconds,
         )
+
+    def _seed(self, trial: Trial) -> int:
+        transition = (trial.source.state, trial.target)
+        return derive_seed(self.problem.seed, transition_key(transition))
 
     def _restore_answer(self) -> None:
         """Begin to train the model of the answer again, if an earlier search removed it."""
@@ -226,24 +228,67 @@ class Driver:
 
     def _collect(self) -> None:
         """Take in every slice that has ended; wait until there is one."""
-        for future in wait(self._running, return_when=FIRST_COMPLETED).done:
-            trial = self._running.pop(future)
-            outcome = future.result()
-            before = trial.outcome
-            key = self._trainings[trial].folder.key
-            self.ledger.book(key, trial, outcome)
-            self._retry_refused()
-            spent = outcome.seconds - (before.seconds if before else 0.0)
-            epochs = outcome.epochs_trained - (before.epochs_trained if before else 0)
-            ended = outcome.status != "paused"
-            if ended:
-                self._on_event(self._told(key, trial, outcome))
-            if trial in self._restoring:
-                self._restored(trial, outcome)
+        for (trial, grant, _), result in self._crew.collect():
+            if isinstance(result, Outcome):
+                self._take_in(trial, result)
             else:
-                self._report(trial, outcome)
-            if self._durations.learn(trial.target, epochs, spent, ended) and self._workers > 1:
-                self.search.reprioritise(self._durations.remaining())
+                self._try_again(trial, grant, result)
+
+    def _take_in(self, trial: Trial, outcome: Outcome) -> None:
+        """Go on with what a slice has come to; make known how the transition ended, if it has."""
+        before, folder = trial.outcome, self._trainings[trial].folder
+        ended = outcome.status != "paused"
+        if ended:
+            outcome = folder.publish(outcome)
+        self.ledger.book(folder.key, trial, outcome)
+        self._retry_refused()
+        spent = outcome.seconds - (before.seconds if before else 0.0)
+        epochs = outcome.epochs_trained - (before.epochs_trained if before else 0)
+        if ended:
+            self._on_event(self._told(folder.key, trial, outcome))
+        if trial in self._restoring:
+            self._restored(trial, outcome)
+        else:
+            self._report(trial, outcome)
+        if self._durations.learn(trial.target, epochs, spent, ended) and self._crew.workers > 1:
+            self.search.reprioritise(self._durations.remaining())
+
+    def _try_again(
+        self, trial: Trial, grant: Grant, error: WorkerLostError | DamagedSnapshotError
+    ) -> None:
+        """Go on with a slice from the last snapshot that is left; give it up after some times."""
+        training = self._trainings[trial]
+        if isinstance(error, DamagedSnapshotError):
+            if training.lost == RETRIES:
+                raise error
+            remove_folder(self.folder.path / error.snapshot)
+        elif training.lost == RETRIES:
+            self._take_in(trial, self._given_up(trial, str(error)))
+            return
+        attempt = training.folder.begin_attempt(trial.source.identity)
+        self._trainings[trial] = _Training(training.folder, attempt, training.lost + 1)
+        self._on_event(RetryEvent(training.folder.key, str(error)))
+        if find_lost(self.folder, trial.source):
+            self.ledger.release(trial)
+            self._again.append((trial, grant.until))
+        else:
+            self._submit(trial, grant)
+
+    def _given_up(self, trial: Trial, reason: str) -> Outcome:
+        """Return how a transition ends whose processes were all lost."""
+        training = self._trainings[trial]
+        records = training.folder.records()
+        return Outcome(
+            status="failed",
+            reason=f"{reason}; and so {training.lost} times before",
+            epoch=0,
+            score=None,
+            scores=tuple(record.score for record in records),
+            snapshot=None,
+            origin=trial.source.identity,
+            seed=self._seed(trial),
+            seconds=sum(record.seconds for record in records),
+        )
 
     def _retry_refused(self) -> None:
         """Ask again for what was refused: a slice has ended and may have left some budget."""

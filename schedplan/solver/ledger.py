@@ -85,6 +85,10 @@ class Ledger:
         self._reserved.pop(trial, None)
         self._enter(key, trial.target, outcome.epochs_trained, outcome.seconds)
 
+    def release(self, trial: Trial) -> None:
+        """Take back what was granted to `trial`: it is not trained for now."""
+        self._reserved.pop(trial, None)
+
     @property
     def used_up(self) -> str:
         """What has been spent of every limit, in words."""

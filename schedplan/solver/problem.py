@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
-from schedplan.checks import require_choice, require_number
+from schedplan.checks import require_choice, require_number, require_whole
 from schedplan.errors import ConfigError, did_you_mean
 from schedplan.frontier import BEST, Frontier
 from schedplan.graph import StateGraph
@@ -18,7 +18,7 @@ from schedplan.pruning import SAFE, Pruning
 from schedplan.solver.search import Order
 from schedplan.space import State
 from schedplan.trainer import TrainerFactory
-from schedplan.transition import EpochEvent, TransitionEvent
+from schedplan.transition import EpochEvent, RetryEvent, TransitionEvent
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PlanEvent:
     plan: Plan
 
 
-Event: TypeAlias = RunEvent | TransitionEvent | EpochEvent | PlanEvent
+Event: TypeAlias = RunEvent | TransitionEvent | EpochEvent | RetryEvent | PlanEvent
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,8 @@ class SearchOptions:
         order: `topological`, or `dive` for a complete plan early.
         budget: where to stop.
         cost: the hyperparameter, an axis or a link, that says what an epoch costs; None: 1.
+        devices: how many devices a transition takes, of an executor that gives it its own: a
+            number, or the hyperparameter that says it.
         speculate: let workers that have nothing to do train what may turn out to be needed.
 
     Raises:
@@ -121,10 +123,13 @@ class SearchOptions:
     order: Order = "topological"
     budget: Budget = Budget()
     cost: str | None = None
+    devices: int | str = 1
     speculate: bool = False
 
     def __post_init__(self) -> None:
         require_choice("order", self.order, get_args(Order))
+        if not isinstance(self.devices, str):
+            require_whole("devices", self.devices, at_least=1)
         kinds = {"pruning": Pruning, "frontier": Frontier, "budget": Budget, "speculate": bool}
         for name, kind in kinds.items():
             value = getattr(self, name)
@@ -139,23 +144,42 @@ class SearchOptions:
         """
         if self.cost is None:
             return 1.0
-        params = state.space.params(state)
-        if self.cost not in params:
-            raise ConfigError(
-                f"no axis or link {self.cost!r} says what an epoch costs",
-                allowed=params,
-                hint=did_you_mean(self.cost, params),
-                path=("search", "cost"),
-            )
-        value = params[self.cost]
-        if (
-            not isinstance(value, (int, float))
-            or isinstance(value, bool)
-            or not 0 < value < math.inf
-        ):
+        value = _hyperparameter(state, "cost", self.cost, "what an epoch costs")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 < value < math.inf:
             raise ConfigError(
                 f"the cost of an epoch, {self.cost!r}, is {value!r} under {state.label}",
                 allowed="an axis or a link whose values are numbers above 0",
                 path=("search", "cost"),
             )
         return float(value)
+
+    def devices_of(self, state: State) -> int:
+        """Return how many devices a transition into `state` takes.
+
+        Raises:
+            ConfigError: if `devices` names no hyperparameter, or one that is no whole number.
+        """
+        if not isinstance(self.devices, str):
+            return self.devices
+        value = _hyperparameter(state, "devices", self.devices, "how many devices to take")
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(
+                f"the number of devices, {self.devices!r}, is {value!r} under {state.label}",
+                allowed="an axis or a link whose values are whole numbers of at least 1",
+                path=("search", "devices"),
+            )
+        return value
+
+
+def _hyperparameter(state: State, option: str, name: str, meaning: str) -> Any:
+    """Return what an option of the search refers to."""
+    params = state.space.params(state)
+    if name not in params:
+        raise ConfigError(
+            f"no axis or link {name!r} says {meaning}",
+            allowed=params,
+            hint=did_you_mean(name, params),
+            path=("search", option),
+        )
+    return params[name]

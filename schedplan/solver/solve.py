@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from schedplan.errors import BudgetError, RunFailedError
-from schedplan.executors import SerialExecutor
+from schedplan.executors import DeviceExecutor, SerialExecutor
 from schedplan.frontier import Label, Pareto
 from schedplan.journal import KeepSnapshots, RunFolder, fingerprint, hash_folder, publish_folder
 from schedplan.plan import Plan, Stage, publish_model
@@ -46,10 +46,9 @@ def solve(
         options: how to search; `SearchOptions()` by default.
         executor: where transitions run; in this process, one by one, by default. A pool of
             threads needs a trainer without global random state.
-        workers: how many transitions the executor trains at a time; by default what a pool of
-            `concurrent.futures` says of itself, and all that is ready of other executors.
-        on_event: called with every event, in this thread; of an executor of your own, epochs are
-            not reported.
+        workers: how many transitions the executor trains at a time; by default what a pool of ours
+            or of `concurrent.futures` says of itself, and all that is ready of other executors.
+        on_event: called with every event, in this thread.
         keep_snapshots: `best` removes a snapshot once no later transition can need it.
         retry_failed: train transitions again that failed in an earlier run, and all that would
             now start from another model.
@@ -114,6 +113,8 @@ def _run_folder(path: Path | None) -> Iterator[RunFolder]:
 def _workers(executor: Executor) -> float:
     if isinstance(executor, SerialExecutor):
         return 1
+    if isinstance(executor, DeviceExecutor):
+        return executor.size
     return getattr(executor, "_max_workers", math.inf)  # of the pools of concurrent.futures
 
 
@@ -190,8 +191,8 @@ def _no_plan(driver: Driver) -> RunFailedError | BudgetError:
     shown = "; ".join(failures[:3]) + (f"; and {len(failures) - 3} more" * (len(failures) > 3))
     return RunFailedError(
         f"no final state can be reached, {len(failures)} transitions failed: {shown}",
-        hint=f"tracebacks are in {driver.folder.path / 'transitions'}/*/error.txt; once the cause "
-        "is mended, run again with --retry-failed",
+        hint=f"tracebacks are in {driver.folder.path / 'transitions'}/*/*/error.txt; once the "
+        "cause is mended, run again with --retry-failed",
     )
 
 

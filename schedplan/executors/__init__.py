@@ -1,0 +1,11 @@
+"""Where transitions run: any `concurrent.futures.Executor`; users may pass their own.
+
+One that can do more than run calls, namely give each the devices that it takes, is a
+`DeviceExecutor`.
+"""
+
+from schedplan.executors.base import DeviceExecutor, Lease
+from schedplan.executors.processes import ProcessExecutor
+from schedplan.executors.serial import SerialExecutor
+
+__all__ = ["DeviceExecutor", "Lease", "ProcessExecutor", "SerialExecutor"]

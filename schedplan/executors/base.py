@@ -1,0 +1,50 @@
+"""What an executor of a pool of devices is asked for, besides running calls."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Hashable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What a call needs.
+
+    Attributes:
+        devices: how many of the pool it has to itself.
+        near: calls with the same one go to the same process where that costs no waiting: what a
+            call leaves in memory, the next may find there.
+    """
+
+    devices: int = 1
+    near: Hashable = None
+
+
+class DeviceExecutor(Executor):
+    """Runs each call in a process of its own, on devices that no other call has meanwhile.
+
+    A call whose process ends before it has answered raises `WorkerLostError`. Cancelling one that
+    runs ends its process.
+
+    Attributes:
+        size: how many devices there are, so how many calls that take one can run at a time.
+    """
+
+    size: int
+
+    @abstractmethod
+    def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Run a call once the devices of its `lease` are free; calls begin in their order.
+
+        Raises:
+            UsageError: if the pool has fewer devices.
+        """
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        return self.submit_on(Lease(), partial(fn, *args, **kwargs))

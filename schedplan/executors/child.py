@@ -1,0 +1,62 @@
+"""What a child process of an executor does: call after call, as long as it has a parent."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+import traceback
+from multiprocessing import spawn
+from multiprocessing.connection import Connection
+
+_LOOK_FOR_PARENT = 1.0  # seconds
+
+
+def serve(connection: Connection) -> None:
+    """Answer calls with (whether it returned, what it returned or raised) until there are none."""
+    # Lets what the parent's script defines be found here, as `multiprocessing` does.
+    spawn.prepare(pickle.loads(connection.recv_bytes()))
+    while True:
+        try:
+            call = connection.recv_bytes()
+        except EOFError:
+            return
+        connection.send_bytes(_answer(call))
+
+
+def _answer(call: bytes) -> bytes:
+    try:
+        fn, args = pickle.loads(call)
+        answer = True, fn(*args)
+    except Exception as error:
+        answer = False, _with_traceback(error)
+    try:
+        return pickle.dumps(answer)
+    except Exception as error:
+        what = f"{answer[1]!r:.200} cannot be sent back to the driver: {error}"
+        return pickle.dumps((False, _with_traceback(TypeError(what))))
+
+
+def _with_traceback(error: Exception) -> Exception:
+    """Return `error` with a note of where it was raised, which does not travel by itself."""
+    error.add_note("".join(traceback.format_exception(error)).rstrip())
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _end_with(parent: int) -> None:
+    """End this process, and all that it has started, soon after its parent."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_FOR_PARENT)
+    os.killpg(0, signal.SIGKILL)  # the group is its own, see `ProcessExecutor`
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve at the other end of a pipe, for the process numbered `parent`."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    serve(Connection(descriptor))

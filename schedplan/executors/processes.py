@@ -1,0 +1,289 @@
+"""Calls in child processes, each on devices of its own."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from multiprocessing import Pipe, spawn
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeAlias, TypeVar
+
+from schedplan.checks import require_whole
+from schedplan.errors import UsageError, WorkerLostError
+from schedplan.executors.base import DeviceExecutor, Lease
+
+T = TypeVar("T")
+
+Devices: TypeAlias = tuple[str | None, ...]
+"""Names of devices; None for a share of the machine, which has none."""
+
+_LOOK_FOR_CHILD = 0.5  # seconds
+_GRACE = 10.0  # seconds that a child has to end after its last call
+
+
+class ProcessExecutor(DeviceExecutor):
+    """Runs calls in child processes of this one, which are kept for further calls.
+
+    A child sees the devices of its calls and no others: their names are in its environment, as
+    `CUDA_VISIBLE_DEVICES` and `SCHEDPLAN_DEVICES`, before it imports anything. It is in a session
+    of its own, so that Ctrl-C reaches this process alone, and it ends soon after this process,
+    whatever ends that. What it prints goes to stderr. It imports this process' script, which must
+    make executors below `if __name__ == "__main__"`.
+
+    Args:
+        devices: names, such as `("0", "1")`; one named twice is shared by two calls. Or how many
+            shares of the machine there are.
+        workers: how many calls run at a time at most; by default one on every device.
+
+    Raises:
+        ConfigError: fewer than 1 device or worker.
+
+    Example:
+        >>> with ProcessExecutor(2) as pool:
+        ...     list(pool.map(abs, [-1, -2, -3]))
+        [1, 2, 3]
+    """
+
+    def __init__(self, devices: int | Sequence[str] = 1, workers: int | None = None) -> None:
+        count = devices if isinstance(devices, int) else len(devices)
+        require_whole("devices", count, at_least=1)
+        require_whole("workers", count if workers is None else workers, at_least=1)
+        self._all: Devices = (None,) * count if isinstance(devices, int) else tuple(devices)
+        self._most = count if workers is None else workers
+        self.size = min(count, self._most)
+        self._free = list(self._all)
+        self._lock = threading.Lock()
+        self._queue: deque[_Call] = deque()
+        self._children: list[_Child] = []
+        self._closed = False
+
+    def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        if _take(self._all, lease.devices) is None:
+            most = len(set(self._all)) if None not in self._all else len(self._all)
+            raise UsageError(f"a call needs {lease.devices} devices", allowed=f"1 to {most}")
+        call = _Call(lease, pickle.dumps((fn, args)))
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the executor has been shut down")
+            self._queue.append(call)
+        self._place()
+        return call
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End all children once they have answered; see `concurrent.futures.Executor`."""
+        with self._lock:
+            self._closed = True
+            dropped = list(self._queue) if cancel_futures else []
+        for call in dropped:
+            call.cancel()
+        self._place()
+        while wait and self._children:
+            self._children[0].thread.join()
+
+    def _place(self) -> None:
+        """Give calls to children, as long as there are devices for the first that waits."""
+        with self._lock:
+            while self._queue:
+                call = self._queue[0]
+                child = None if call.cancelled() else self._child_for(call.lease)
+                if not child and not call.cancelled():
+                    return
+                self._queue.popleft()
+                if child and call.set_running_or_notify_cancel():
+                    child.take(call)
+            if self._closed and not self._queue:
+                for child in self._children:
+                    child.end()
+
+    def _child_for(self, lease: Lease) -> _Child | None:
+        """Return an idle child, None if there is none for now."""
+        idle = [child for child in self._children if child.idle]
+        if len(self._children) - len(idle) >= self._most:
+            return None
+        fitting = [child for child in idle if len(child.devices) == lease.devices]
+        near = [child for child in fitting if child.near == lease.near]
+        if near or (fitting and _take(self._free, lease.devices) is None):
+            return (near or fitting)[0]  # the first has waited longest
+        devices = _take(self._free, lease.devices)
+        if devices is None:  # what idle children hold is free once they have ended
+            held = [name for child in idle for name in child.devices]
+            if _take([*self._free, *held], lease.devices):
+                for child in idle:
+                    child.end()
+            return None
+        for name in devices:
+            self._free.remove(name)
+        child = _Child(devices, self._after)
+        self._children.append(child)
+        return child
+
+    def _after(self, child: _Child, ended: bool) -> None:
+        """Go on, now that a child has answered or ended."""
+        with self._lock:
+            self._children.remove(child)
+            if ended:
+                self._free = sorted([*self._free, *child.devices], key=self._all.index)
+            else:
+                self._children.append(child)
+        self._place()
+
+
+class _Call(Future[Any]):
+    """A call that waits, or runs in `child`."""
+
+    def __init__(self, lease: Lease, content: bytes) -> None:
+        super().__init__()
+        self.lease, self.content = lease, content
+        self.child: _Child | None = None
+
+    def cancel(self) -> bool:
+        if super().cancel():
+            return True
+        if self.child and not self.done():
+            self.child.kill()
+        return False
+
+
+class _Child:
+    """A process and the thread that talks to it.
+
+    Args:
+        devices: what the process may use.
+        after: called with this child, and whether it has ended, after every call.
+    """
+
+    def __init__(self, devices: Devices, after: Callable[[_Child, bool], None]) -> None:
+        self.devices = devices
+        self.near: Hashable = None
+        self._busy, self._ending, self._killed = False, False, False
+        self._after = after
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.thread = threading.Thread(target=self._talk, daemon=True)
+        self.thread.start()
+
+    @property
+    def idle(self) -> bool:
+        return not (self._busy or self._ending)
+
+    def take(self, call: _Call) -> None:
+        """Run a call."""
+        self._busy, self.near, call.child = True, call.lease.near, self
+        self._calls.put(call)
+
+    def end(self) -> None:
+        """Take no further call, and end."""
+        self._ending = True
+        self._calls.put(None)
+
+    def kill(self) -> None:
+        """End the process, and all that it has started, now."""
+        self._killed = True
+        if self._process and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _talk(self) -> None:
+        here, there = Pipe()
+        while call := self._calls.get():
+            try:
+                if self._process is None:
+                    self._process = _start(there, self.devices)
+                    here.send_bytes(_preparation())
+                here.send_bytes(call.content)
+                returned, value = self._answer(here)
+            except (OSError, EOFError) as error:
+                self._ending = True
+                call.set_exception(self._lost(error))
+                break
+            self._busy = False
+            if returned:
+                call.set_result(value)
+            else:
+                call.set_exception(value)
+            self._after(self, False)
+        here.close()
+        there.close()
+        self._wait()
+        self._after(self, True)
+
+    def _answer(self, here: Connection) -> tuple[bool, Any]:
+        """Return what a call has answered.
+
+        Raises:
+            EOFError: the process has ended without an answer.
+        """
+        assert self._process is not None
+        while not here.poll(_LOOK_FOR_CHILD):
+            if self._killed:  # before there was a process to kill
+                self.kill()
+            # Whatever the process has started may keep the pipe open for longer.
+            if self._process.poll() is not None and not here.poll():
+                raise EOFError
+        answer: tuple[bool, Any] = pickle.loads(here.recv_bytes())
+        return answer
+
+    def _lost(self, error: Exception) -> WorkerLostError:
+        if self._process is None:
+            return WorkerLostError(f"no process can be started: {error}")
+        code = self._wait()
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        hint = "was there memory enough?" if code == -signal.SIGKILL else None
+        return WorkerLostError(f"the process that trained {how}", hint=hint)
+
+    def _wait(self) -> int:
+        """Return the exit code of the process; nothing that it has started outlives it."""
+        if self._process is None:
+            return 0
+        try:
+            code = self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = self._process.wait()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        return code
+
+
+def _start(there: Connection, devices: Devices) -> subprocess.Popen[bytes]:
+    """Start a process that has the end `there` of a pipe and sees `devices` alone."""
+    names = ",".join(name for name in devices if name is not None)
+    seen = {"CUDA_VISIBLE_DEVICES": names, "SCHEDPLAN_DEVICES": names} if names else {}
+    found = f"import sys; sys.path[:] = {sys.path!r}"
+    main = f"from schedplan.executors.child import main; main({there.fileno()}, {os.getpid()})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{found}; {main}"],
+        env=os.environ | seen,
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        pass_fds=(there.fileno(),),
+        start_new_session=True,
+    )
+    there.close()
+    return process
+
+
+def _preparation() -> bytes:
+    """Return what lets a child find all that this process' script defines."""
+    facts = spawn.get_preparation_data("schedplan")
+    facts |= {"authkey": bytes(facts["authkey"]), "dir": str(Path.cwd())}
+    return pickle.dumps(facts)
+
+
+def _take(devices: Iterable[str | None], count: int) -> Devices | None:
+    """Return `count` of the devices, no name twice; None if there are too few."""
+    taken: list[str | None] = []
+    for name in devices:
+        if len(taken) < count and (name is None or name not in taken):
+            taken.append(name)
+    return tuple(taken) if len(taken) == count >= 1 else None

@@ -1,0 +1,137 @@
+"""One attempt at a transition: its epochs and its snapshots, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from schedplan.errors import TrainerError
+from schedplan.journal.files import append_text, publish_folder, remove_folder
+from schedplan.journal.snapshots import seal
+from schedplan.trainer import Metrics
+
+JOURNAL = "epochs.jsonl"
+SNAPSHOTS = "snapshots"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of a transition.
+
+    Attributes:
+        epoch: 0 for the model as handed over, then 1, 2, ...
+        score: the metric that is planned for.
+        metrics: everything that `evaluate` returned.
+        training: everything that `train_epoch` returned.
+        seconds: wall-clock time of training, evaluation and snapshot.
+    """
+
+    epoch: int
+    score: float
+    metrics: Metrics
+    training: Metrics
+    seconds: float
+
+
+class Attempt:
+    """One process' turn at a transition: the only writer of its journal and its snapshots.
+
+    All is in a folder of its own, which is renamed when another attempt takes over. So a process
+    that was given up for lost, and is not, fails here.
+
+    Args:
+        folder: made by `TransitionFolder.begin_attempt`.
+
+    Attributes:
+        records: the epochs, those taken over from earlier attempts included.
+        snapshots: the epochs that have a snapshot.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.records = read_records(folder / JOURNAL)
+        self.snapshots = epochs_in(folder / SNAPSHOTS)
+
+    def append(self, record: EpochRecord) -> None:
+        """Write down an epoch."""
+        append_text(self._folder / JOURNAL, as_line(record))
+        self.records.append(record)
+
+    def snapshot(self, epoch: int) -> Path:
+        """Return the folder of the model after `epoch`."""
+        return self._folder / SNAPSHOTS / name_of(epoch)
+
+    def save(self, epoch: int, fill: Callable[[Path], object]) -> None:
+        """Let `fill` write the model after `epoch` into its folder.
+
+        Raises:
+            TrainerError: if it writes nothing, so that no training could go on from it.
+        """
+
+        def checked(folder: Path) -> None:
+            fill(folder)
+            if not any(folder.iterdir()):
+                raise TrainerError("the trainer's save wrote no file", allowed="one or more files")
+            seal(folder)
+
+        publish_folder(self.snapshot(epoch), checked)
+        self.snapshots.add(epoch)
+
+    def drop_snapshots(self, keep: Callable[[int], bool]) -> None:
+        """Remove the snapshots of all epochs but those that `keep` is true for."""
+        for epoch in [epoch for epoch in self.snapshots if not keep(epoch)]:
+            remove_folder(self.snapshot(epoch))
+            self.snapshots.remove(epoch)
+
+    def write_error(self, text: str) -> None:
+        """Keep the traceback of what made the transition fail, for whoever wrote the trainer."""
+        (self._folder / "error.txt").write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def name_of(epoch: int) -> str:
+    return f"{epoch:04d}"
+
+
+def epochs_in(folder: Path) -> set[int]:
+    """Return the epochs whose snapshots are in a folder."""
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return {int(name) for name in names if name.isdecimal()}
+
+
+def tidy(folder: Path, below: int) -> set[int]:
+    """Return the epochs below `below` with a snapshot; remove all other leftovers of an attempt."""
+    for path in list((folder / SNAPSHOTS).iterdir()):
+        if not path.name.isdecimal() or int(path.name) >= below:
+            remove_folder(path)
+    return epochs_in(folder / SNAPSHOTS)
+
+
+def as_line(record: EpochRecord) -> str:
+    """Return an epoch as it is written down."""
+    return json.dumps(vars(record)) + "\n"
+
+
+def read_records(path: Path) -> list[EpochRecord]:
+    """Return the records up to the first line that is torn, damaged or out of order."""
+    records: list[EpochRecord] = []
+    if not path.exists():
+        return records
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = EpochRecord(**json.loads(line))
+        except (ValueError, TypeError, RecursionError):
+            break
+        measured = isinstance(record.metrics, dict) and isinstance(record.training, dict)
+        numbers = is_number(record.score) and is_number(record.seconds)
+        if not (measured and numbers and record.epoch == len(records)):
+            break
+        records.append(record)
+    return records
+
+
+def is_number(value: object) -> bool:
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return plain and abs(value) < math.inf  # type: ignore[arg-type]

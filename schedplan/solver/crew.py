@@ -1,0 +1,114 @@
+"""Who trains: slices of training on an executor, and what is heard of them meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import Final, NamedTuple
+
+from schedplan.errors import DamagedSnapshotError, WorkerLostError
+from schedplan.executors import DeviceExecutor, Lease, SerialExecutor
+from schedplan.journal import Outcome
+from schedplan.solver.ledger import Grant
+from schedplan.solver.problem import Event, Problem, SearchOptions
+from schedplan.solver.trial import Trial
+from schedplan.space import State
+from schedplan.transition import Assignment, EpochEvent, advance
+
+_LOOK: Final = 1.0  # seconds between looks at what other processes have written down
+
+
+class Slice(NamedTuple):
+    """What was handed out, and as what."""
+
+    trial: Trial
+    grant: Grant
+    assignment: Assignment
+
+
+class Crew:
+    """Has slices trained, as many at a time as there are workers, or devices.
+
+    Args:
+        executor: where.
+        workers: how many devices there are; those that know of none take one each.
+        problem: says how an epoch is judged.
+        options: say how many devices a state takes.
+        on_event: called with every epoch, in this thread.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        workers: float,
+        problem: Problem,
+        options: SearchOptions,
+        on_event: Callable[[Event], object],
+    ) -> None:
+        self.workers = workers
+        self._executor = executor
+        self._problem, self._options = problem, options
+        self._on_event = on_event
+        self._serial = isinstance(executor, SerialExecutor)
+        self._running: dict[Future[Outcome], Slice] = {}
+        self._told: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """Return how many slices are being trained."""
+        return len(self._running)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there may be devices for a slice more."""
+        states = (each.trial.target for each in self._running.values())
+        return sum(map(self._devices, states)) < self.workers
+
+    def begin(self, piece: Slice) -> None:
+        """Have a slice trained."""
+        assignment = piece.assignment
+        if isinstance(self._executor, DeviceExecutor):
+            lease = Lease(self._devices(piece.trial.target), near=assignment.key)
+            future = self._executor.submit_on(lease, advance, assignment)
+        else:
+            observe = self._on_event if self._serial else None  # elsewhere the journal tells
+            future = self._executor.submit(advance, assignment, observe)
+        self._told.setdefault(assignment.key, assignment.trained + 1)
+        self._running[future] = piece
+
+    def collect(self) -> Iterator[tuple[Slice, Outcome | WorkerLostError | DamagedSnapshotError]]:
+        """Wait until a slice has ended; yield what has come of each that has."""
+        done: set[Future[Outcome]] = set()
+        while not done:
+            patience = None if self._serial else _LOOK
+            done = wait(self._running, patience, return_when=FIRST_COMPLETED).done
+            if not self._serial:
+                self._tell_epochs()
+        for future in done:
+            piece = self._running.pop(future)
+            try:
+                yield piece, future.result()
+            except (WorkerLostError, DamagedSnapshotError) as error:
+                yield piece, error
+
+    def stop(self) -> None:
+        """End what is running, where that can be; wait for the rest."""
+        for future in self._running:
+            future.cancel()
+        # What is running still writes into the run folder, which must not be let go before.
+        wait(self._running)
+
+    def _devices(self, state: State) -> int:
+        return self._options.devices_of(state) if isinstance(self._executor, DeviceExecutor) else 1
+
+    def _tell_epochs(self) -> None:
+        """Tell what was written down since the last time. What guessing would score, which the
+        estimator may ask for, only the trainer knows."""
+        for _, _, assignment in self._running.values():
+            key = assignment.key
+            records = assignment.run.transition(key).records()
+            scores = tuple(record.score for record in records)
+            for record in records[self._told[key] :]:
+                seen = scores[: record.epoch + 1]
+                verdict = self._problem.estimator(seen, self._problem.mode, None)
+                self._on_event(EpochEvent(key, record, verdict))
+            self._told[key] = len(records)
