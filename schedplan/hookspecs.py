@@ -56,4 +56,4 @@ def schedplan_commands() -> Mapping[str, Factory]:  # type: ignore[empty-body]
 
 @hookspec
 def schedplan_event(event: Any) -> None:
-    """React to a RunEvent, TransitionEvent, EpochEvent or PlanEvent of a search."""
+    """React to a RunEvent, TransitionEvent, EpochEvent, RetryEvent or PlanEvent of a search."""

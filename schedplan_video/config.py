@@ -24,6 +24,8 @@ class StageSettings(BaseModel):
         rate_scale: multiplies the learning rate, for links that follow another axis.
         batch_size: clips in a micro-batch.
         accumulation: micro-batches per optimiser step, of each process.
+        processes: how many train together; by default the trainer's `processes`. With
+            `search.devices` of the same name, each gets a device of its own.
         optimizer: `sgd` with Nesterov's momentum, or `adamw`.
         momentum: of `sgd`.
         weight_decay: as the optimiser understands it: an L2 penalty's gradient for `sgd`, decoupled
@@ -47,6 +49,7 @@ class StageSettings(BaseModel):
     rate_scale: float = Field(default=1.0, gt=0)
     batch_size: int = Field(ge=1)
     accumulation: int = Field(default=1, ge=1)
+    processes: int | None = Field(default=None, ge=1)
     optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)

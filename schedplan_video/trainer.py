@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 
 from schedplan.errors import UsageError
 from schedplan_video import engine
-from schedplan_video.config import check_defaults, stage_settings
+from schedplan_video.config import StageSettings, check_defaults, stage_settings
 from schedplan_video.data.loader import TIME_LIMIT
 from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
 from schedplan_video.data.splits import split_names
@@ -71,7 +71,7 @@ class VideoTrainer:
         precision: what the bulk of the network computes in: `float32`, `bfloat16`, `float16` (with
             scaled gradients), or `auto`, see `engine.find_precision`.
         compile: whether torch compiles the network, anew for each stage.
-        processes: how many train together, on this machine.
+        processes: how many train together, on this machine; a stage may say otherwise.
         nodes: machines; on all but this one, `schedplan video join ENDPOINT` takes part.
         endpoint: HOST:PORT of this machine, at which the others find it; see `launch.Machines`.
         shard: whether each process keeps only its part of weights, gradients and optimiser, for
@@ -132,7 +132,7 @@ class VideoTrainer:
         check_defaults(self.defaults or {})
         self._machines = Machines(self.processes, self.nodes, self.endpoint)
         self._team: Alone | Team | None = None
-        device = self._check_machine()
+        self._check_machine()
         training_view = TrainingTransform(
             self.crop, tuple(self.short_side), self.flip, self.augment
         )
@@ -154,7 +154,7 @@ class VideoTrainer:
             evaluation_view=evaluation_view,
             workers=self.workers,
             time_limit=self.time_limit,
-            device=device,
+            device=self._device(self._machines),
             precision=self.precision,
             compile=self.compile,
             shard=self.shard,
@@ -173,6 +173,7 @@ class VideoTrainer:
     def check(self, params: Mapping[str, Any]) -> None:
         """Raise `UsageError` if no stage can be trained under `params`."""
         settings = stage_settings(params, self.defaults)
+        self._device(self._machines_for(settings))
         with torch.device("meta"):
             network = self.task.architecture.build()
         network.clip_size.check(settings.clip_length, self.crop, self.crop)
@@ -185,8 +186,9 @@ class VideoTrainer:
                 the network, or a snapshot of another network.
         """
         settings = stage_settings(params, self.defaults)
-        if self._team is None or self._team.ended:
-            self._team = self._start()
+        machines = self._machines_for(settings)
+        if self._team is None or self._team.ended or machines != self._machines:
+            self._start(machines)
         self._team.call("begin", settings, start, seed)
 
     def train_epoch(self) -> dict[str, float]:
@@ -215,15 +217,29 @@ class VideoTrainer:
             )
         return names
 
-    def _start(self) -> Alone | Team:
-        """Return those that train: this process, or others."""
-        make = partial(Replica, self.task)
-        if self._machines.alone:
-            return Alone(make)
-        return Team(make, self._machines, self.task.device, _PATIENCE + self.time_limit)
+    def _machines_for(self, settings: StageSettings) -> Machines:
+        return replace(self._machines, processes=settings.processes or self.processes)
 
-    def _check_machine(self) -> str:
-        """Check the options that are about machines; return the device, or the kind of each."""
+    def _start(self, machines: Machines) -> None:
+        """Let this process train, or others, in place of those that did before."""
+        if isinstance(self._team, Team):
+            self._team.stop()
+        self._machines = machines
+        make = partial(Replica, replace(self.task, device=self._device(machines)))
+        if machines.alone:
+            self._team = Alone(make)
+        else:
+            patience = _PATIENCE + self.time_limit
+            self._team = Team(make, machines, self._device(machines), patience)
+
+    def _device(self, machines: Machines) -> str:
+        """Return the device of the one process, or the kind of those of several."""
+        if machines.alone:
+            return str(engine.find_device(self.device))
+        return engine.find_devices(self.device, machines.processes)
+
+    def _check_machine(self) -> None:
+        """Check the options that are about machines."""
         if self.workers < 0:
             raise UsageError(f"workers is {self.workers}", allowed="0 or more", path=("workers",))
         if not self.time_limit > 0:
@@ -237,13 +253,8 @@ class VideoTrainer:
         }.items():
             if self.shard and used:
                 raise UsageError(f"{name} does not go with shard", path=("shard",))
-        if self._machines.alone:
-            device = str(engine.find_device(self.device))
-        else:
-            device = engine.find_devices(self.device, self.processes)
-        if self.sync_batchnorm and not device.startswith("cuda"):
+        if self.sync_batchnorm and not self._device(self._machines).startswith("cuda"):
             raise UsageError("sync_batchnorm works on GPUs only", path=("sync_batchnorm",))
-        return device
 
     def _read_manifest(self) -> Manifest:
         file = Path(self.manifest)

@@ -239,10 +239,11 @@ def test_a_plan_outlives_a_retry_that_is_cut_short(folder):
     assert Plan.load(folder / "runs/demo").complete is False
 
 
-def test_speculation_needs_workers_which_the_command_line_has_not(folder):
-    for command in ("check", "run"):
-        result = schedplan(command, "config.yaml", "--set", "search.speculate=true", cwd=folder)
-        assert "search.speculate does nothing here" in result.stderr
+def test_speculation_needs_workers(folder):
+    command = ["run", "config.yaml", "--set", "search.speculate=true"]
+    told = "search.speculate does nothing without --workers or --devices"
+    assert told in schedplan(*command, cwd=folder).stderr
+    assert told not in schedplan(*command, "--out", "b", "--workers", "2", cwd=folder).stderr
 
 
 def test_check_tells_how_it_will_be_searched_and_bounds_the_cost(folder):

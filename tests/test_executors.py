@@ -1,14 +1,34 @@
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import CancelledError
 from functools import partial
+from pathlib import Path
 
 import pytest
 from test_solver import kinetics
 
-from schedplan import Patience, SimulatedTrainer, solve
-from schedplan.executors import SerialExecutor
+from schedplan import (
+    Axis,
+    FixedEpochs,
+    Link,
+    Patience,
+    Problem,
+    SearchOptions,
+    SimulatedTrainer,
+    Space,
+    build_graph,
+    solve,
+)
+from schedplan.errors import ConfigError, UsageError, WorkerLostError
+from schedplan.executors import Lease, ProcessExecutor, SerialExecutor
+from schedplan.graph import basic
+from schedplan.journal import RunFolder
+from schedplan.transition import EpochEvent, RetryEvent, TransitionEvent
 
 
 def test_serial_runs_at_once_and_keeps_exceptions():
@@ -27,8 +47,194 @@ def test_serial_lets_an_interrupt_through():
         SerialExecutor().submit(interrupt)
 
 
+def where() -> tuple[int, list[str], float, float]:
+    """Return the process, its devices, and when the call began and ended."""
+    begun = time.monotonic()
+    time.sleep(0.05)
+    names = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
+    assert names == os.environ["SCHEDPLAN_DEVICES"].split(",")
+    return os.getpid(), names, begun, time.monotonic()
+
+
+def test_every_call_has_its_devices_to_itself():
+    with ProcessExecutor(["0", "1", "2"]) as pool:
+        counts = [1, 1, 2, 1, 3, 1]
+        calls = [pool.submit_on(Lease(count), where) for count in counts]
+        answers = [call.result() for call in calls]
+    for (process, names, begun, ended), count in zip(answers, counts, strict=True):
+        assert len(set(names)) == count
+        for other, others, other_begun, other_ended in answers:
+            apart = other_ended <= begun or ended <= other_begun
+            assert apart or other == process or not {*names} & {*others}
+
+
+def test_a_device_named_twice_is_shared_and_workers_bound_the_rest():
+    assert ProcessExecutor(["0", "0"]).size == 2
+    with ProcessExecutor(["0", "1"], workers=1) as pool:
+        assert pool.size == 1
+        answers = [pool.submit(where).result() for _ in range(2)]
+    assert answers[0][0] == answers[1][0], "a process is kept for the next call"
+    with pytest.raises(UsageError, match=r"a call needs 2 devices; allowed: 1 to 1"):
+        ProcessExecutor(["0", "0"]).submit_on(Lease(2), where)
+    with pytest.raises(ConfigError, match="workers is 0"):
+        ProcessExecutor(2, workers=0)
+
+
+def test_calls_that_belong_together_go_to_one_process():
+    with ProcessExecutor(2) as pool:
+        first = {name: pool.submit_on(Lease(near=name), os.getpid) for name in "ab"}
+        pids = {name: call.result() for name, call in first.items()}
+        assert pids["a"] != pids["b"]
+        for name in "abba":
+            assert pool.submit_on(Lease(near=name), os.getpid).result() == pids[name]
+
+
+def kill_oneself():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_dies_takes_its_own_call_alone():
+    with ProcessExecutor(2) as pool:
+        lost, alive = pool.submit(kill_oneself), pool.submit(abs, -1)
+        with pytest.raises(WorkerLostError, match=r"killed by SIGKILL; was there memory enough\?"):
+            lost.result()
+        assert alive.result() == 1
+        with pytest.raises(WorkerLostError, match="ended with 3"):
+            pool.submit(os._exit, 3).result()
+        assert pool.submit(abs, -2).result() == 2
+
+
+def test_what_a_call_raises_says_where():
+    with ProcessExecutor() as pool:
+        error = pool.submit(divmod, 1, 0).exception()
+        assert isinstance(error, ZeroDivisionError)
+        assert "Traceback" in error.__notes__[0]
+        assert "cannot be sent back" in str(pool.submit(open, os.devnull).exception())
+
+
+def test_cancelling_ends_what_runs_and_drops_what_waits():
+    pool = ProcessExecutor()
+    running, waiting = pool.submit(time.sleep, 1000), pool.submit(abs, -1)
+    while not running.running():
+        time.sleep(0.01)
+    assert waiting.cancel()
+    assert not running.cancel()
+    with pytest.raises(WorkerLostError):
+        running.result()
+    with pytest.raises(CancelledError):
+        waiting.result()
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="shut down"):
+        pool.submit(abs, -1)
+
+
+ORPHANS = """\
+import subprocess, sys, time
+from schedplan.executors import ProcessExecutor
+
+def work():
+    helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    print("begun", helper.pid, file=sys.stderr, flush=True)
+    time.sleep(1000)
+
+if __name__ == "__main__":
+    ProcessExecutor().submit(work)
+    time.sleep(1000)
+"""
+
+
+def test_nothing_that_was_started_outlives_a_driver_that_is_killed(tmp_path):
+    (tmp_path / "driver.py").write_text(ORPHANS)
+    with subprocess.Popen(
+        [sys.executable, "driver.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as driver:
+        driver.stderr.readline()
+        driver.kill()
+        assert driver.stderr.read() == "", "all that could write to it have ended"
+
+
+NOISY = partial(SimulatedTrainer, noise=0.05)
+
+
 def test_child_processes_find_the_same_plan(tmp_path):
-    problem = kinetics(partial(SimulatedTrainer, noise=0.05), estimator=Patience(2))
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        assert solve(problem, tmp_path / "run", executor=pool) == solve(problem)
-        assert solve(problem, executor=pool) == solve(problem)
+    problem, events = kinetics(NOISY, estimator=Patience(2)), []
+    with ProcessExecutor(2) as pool:
+        assert solve(problem, tmp_path / "run", executor=pool, on_event=events.append) == solve(
+            problem
+        )
+        assert solve(problem, executor=pool, workers=3) == solve(problem)
+    told = [event for event in events if isinstance(event, EpochEvent)]
+    ends = [e.outcome for e in events if isinstance(e, TransitionEvent) and e.outcome]
+    assert len(told) == sum(len(outcome.scores) for outcome in ends), "each epoch is told once"
+
+
+class Mortal(SimulatedTrainer):
+    """Kills its process after some epochs of one transition, as often as there are `lives`."""
+
+    def __init__(self, lives: Path, noise: float = 0.05):
+        super().__init__(noise=noise)
+        self._lives = lives
+
+    def begin(self, params, start, seed):
+        super().begin(params, start, seed)
+        self._longer = params["clip_length"] == 32
+
+    def train_epoch(self):
+        found = super().train_epoch()
+        lives = sorted(self._lives.iterdir())
+        if self._longer and self._epoch == 3 and lives:
+            lives[0].unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+
+@pytest.mark.parametrize("lives", [1, 2])
+def test_a_killed_worker_costs_no_more_than_its_epoch(tmp_path, lives):
+    (tmp_path / "lives").mkdir()
+    for number in range(lives):
+        (tmp_path / "lives" / str(number)).touch()
+    problem, events = kinetics(partial(Mortal, tmp_path / "lives"), estimator=Patience(2)), []
+    with ProcessExecutor(2) as pool:
+        plan = solve(problem, tmp_path / "run", executor=pool, on_event=events.append)
+    assert plan.stages == solve(kinetics(NOISY, estimator=Patience(2))).stages
+    assert sum(isinstance(event, RetryEvent) for event in events) == lives
+
+
+class Doomed(SimulatedTrainer):
+    def begin(self, params, start, seed):
+        super().begin(params, start, seed)
+        if start is None and params["clip_length"] == 32:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_transition_whose_processes_always_die_fails_alone(tmp_path):
+    with ProcessExecutor(2) as pool:
+        plan = solve(kinetics(Doomed, estimator=FixedEpochs(2)), tmp_path / "run", executor=pool)
+    assert plan.stages
+    outcomes = [training.outcome() for training in RunFolder(tmp_path / "run").trainings()]
+    reasons = {outcome.reason for outcome in outcomes if outcome.status == "failed"}
+    assert reasons == {
+        "3 times, the process that trained was killed by SIGKILL; was there memory enough?"
+    }
+
+
+def test_a_state_takes_the_devices_that_a_hyperparameter_says(tmp_path):
+    axes = Axis("clip", (16, 32)), Axis("rate", (0.1, 0.01))
+    space = Space(axes, (Link("gpus", ("clip",), (1, 2)),))
+    graph = build_graph(space, basic(), space.select({"rate": 0.1}), space.select({"rate": 0.01}))
+    problem = Problem(graph, Counting, "quality", estimator=FixedEpochs(1))
+    with ProcessExecutor(["5", "7", "8"]) as pool:
+        plan = solve(problem, executor=pool, options=SearchOptions(devices="gpus"))
+    assert plan.stages
+    with ProcessExecutor(1) as pool, pytest.raises(UsageError, match="a call needs 2 devices"):
+        solve(problem, executor=pool, options=SearchOptions(devices="gpus"))
+    for wrong, message in {"gpu": "did you mean 'gpus'", "rate": "whole numbers"}.items():
+        with pytest.raises(ConfigError, match=message):
+            SearchOptions(devices=wrong).devices_of(graph.order[1])
+
+
+class Counting(SimulatedTrainer):
+    def begin(self, params, start, seed):
+        names = os.environ.get("SCHEDPLAN_DEVICES", "").split(",")
+        assert len(names) == params["gpus"]
+        super().begin(params, start, seed)

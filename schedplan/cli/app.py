@@ -22,8 +22,8 @@ from schedplan.cli.search import (
     draw_what_is_missing,
     find_plan,
     load_front,
+    make_executor,
     say_other_options,
-    warn_of_idle_options,
     warn_of_unreached,
     warn_of_what_is_missing,
 )
@@ -111,7 +111,6 @@ def check(
             raise
         log.warning("the trainer is not checked yet: %s", error)
     warn_of_unreached(setup)
-    warn_of_idle_options(setup)
     facts = views.check_facts(setup)
     print_data(facts, views.check_table(facts), form)
 
@@ -123,6 +122,23 @@ def run(
     plugin: PluginNames = None,
     out: Out = None,
     set_: Overrides = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Train so many transitions at a time, each in a process of its own "
+            "(by default one for each of --devices, or one in this process).",
+            show_default=False,
+        ),
+    ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0,1,...",
+            help="The devices to train on; search.devices says how many a transition takes.",
+            show_default=False,
+        ),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train again what failed in an earlier run.")
     ] = False,
@@ -134,10 +150,11 @@ def run(
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
     setup = _load_config(config, preset, plugin, set_)
     _ = setup.problem, setup.options  # which checks them, before a folder is made
+    executor = make_executor(workers, devices)
     folder = RunFolder(out or Path("runs") / setup.config.name)
     bind(folder, setup.facts())
     with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
-        plan = find_plan(setup, folder, retry_failed)
+        plan = find_plan(setup, folder, executor, retry_failed)
         if confirm:
             plan = confirm_plan(setup, folder, plan)
     front = views.front_tables(load_front(setup, folder), setup.options.cost)

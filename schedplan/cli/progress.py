@@ -20,7 +20,7 @@ from rich.progress import (
 
 from schedplan.solver import Event, PlanEvent, RunEvent
 from schedplan.solver.search import SUPERSEDED
-from schedplan.transition import EpochEvent, TransitionEvent
+from schedplan.transition import EpochEvent, RetryEvent, TransitionEvent
 
 log = logging.getLogger("schedplan")
 
@@ -96,6 +96,8 @@ class Display:
             self._epoch(event)
         elif isinstance(event, TransitionEvent):
             self._transition(event)
+        elif isinstance(event, RetryEvent):
+            log.warning("%s: %s; it goes on from its last snapshot", event.key, event.reason)
         elif isinstance(event, RunEvent):
             log.info("run folder %s: %d transitions", event.folder, event.graph.transitions)
         elif isinstance(event, PlanEvent):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from schedplan.cli.status import (
     status_facts,
 )
 from schedplan.config import Setup
-from schedplan.errors import SchedplanError
+from schedplan.errors import SchedplanError, UsageError
+from schedplan.executors import ProcessExecutor, SerialExecutor
 from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, confirm
@@ -33,13 +35,28 @@ def bind(folder: RunFolder, config: Mapping[str, Any]) -> None:
         folder.configure(config)
 
 
-def find_plan(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
+def make_executor(workers: int | None, devices: str | None) -> Executor:
+    """Return where transitions are trained: in this process, or in several others.
+
+    Raises:
+        UsageError: no device, or fewer than 1 worker.
+    """
+    if workers is None and devices is None:
+        return SerialExecutor()
+    names = [name.strip() for name in devices.split(",")] if devices is not None else []
+    if devices is not None and not all(names):
+        raise UsageError(f"--devices is {devices!r}", allowed="names and commas, such as 0,1")
+    return ProcessExecutor(names, workers) if names else ProcessExecutor(workers or 1)
+
+
+def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: bool) -> Plan:
     """Return the plan of a run, which is searched for unless it is finished."""
     earlier = best_so_far(folder)
     if earlier and earlier.complete and not retry_failed:
         log.info("the run is finished; to search anew, name another folder with --out")
         return earlier
-    warn_of_idle_options(setup)
+    if setup.options.speculate and isinstance(executor, SerialExecutor):
+        log.warning("search.speculate does nothing without --workers or --devices")
     setup.make_trainer()
     if earlier and retry_failed:  # an interrupted retry must not look like a finished run
         replace(earlier, complete=False).save(folder.plan_file)
@@ -47,7 +64,7 @@ def find_plan(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
         log.info("resuming: %s", progress_in_words(status_facts(folder, setup)))
     with log_to_file(folder.path / "log.txt"):
         try:
-            plan = _search(setup, folder, retry_failed)
+            plan = _search(setup, folder, executor, retry_failed)
         except SchedplanError as error:
             log.debug("ended by an error", exc_info=True)
             raise setup.locate(error) from None
@@ -58,9 +75,9 @@ def find_plan(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
     return plan
 
 
-def _search(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
+def _search(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: bool) -> Plan:
     facts = setup.facts()
-    with Display(setup.config.metric, setup.graph.transitions) as display:
+    with executor, Display(setup.config.metric, setup.graph.transitions) as display:
 
         def on_event(event: Event) -> None:
             display(event)
@@ -70,6 +87,7 @@ def _search(setup: Setup, folder: RunFolder, retry_failed: bool) -> Plan:
             setup.problem,
             folder.path,
             options=setup.options,
+            executor=executor,
             on_event=on_event,
             keep_snapshots=setup.config.search.keep_snapshots,
             retry_failed=retry_failed,
@@ -172,12 +190,3 @@ def warn_of_unreached(setup: Setup) -> None:
     if setup.graph.unreached:
         names = ", ".join(state.label for state in setup.graph.unreached)
         log.warning("no start leads to the final states %s", names)
-
-
-def warn_of_idle_options(setup: Setup) -> None:
-    """Say which options change nothing here."""
-    if setup.options.speculate:
-        log.warning(
-            "search.speculate does nothing here: the command line trains one transition at a time; "
-            "from Python, solve(..., executor=..., workers=...) trains several"
-        )

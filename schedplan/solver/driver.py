@@ -280,7 +280,7 @@ class Driver:
         records = training.folder.records()
         return Outcome(
             status="failed",
-            reason=f"{reason}; and so {training.lost} times before",
+            reason=f"{training.lost + 1} times, {reason}",
             epoch=0,
             score=None,
             scores=tuple(record.score for record in records),

@@ -20,28 +20,30 @@ PRECISIONS = ("auto", *_DTYPES)
 def find_device(name: str) -> torch.device:
     """Return the device called `name`: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:N`.
 
+    Nothing is allocated on it: this may be asked by a process that is to leave it alone.
+
     Raises:
         UsageError: no such device here.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    kind, _, number = name.partition(":")
+    if name != "cpu" and (kind != "cuda" or not (number or "0").isdecimal()):
         raise UsageError(
-            f"cannot use the device {name!r}: {reason}",
-            allowed="auto, cpu, cuda or cuda:N",
+            f"the device is {name!r}", allowed="auto, cpu, cuda or cuda:N", path=("device",)
+        )
+    count = torch.cuda.device_count()
+    if kind == "cuda" and int(number or 0) >= count:
+        raise UsageError(
+            f"the device is {name!r}, but this machine has {count} GPUs that torch can use",
+            allowed="auto, cpu, or a GPU counted from cuda:0",
             path=("device",),
-        ) from None
-    return device
+        )
+    return torch.device(name)
 
 
 def find_devices(name: str, processes: int) -> str:
     """Return the kind of device of which each of some processes has its own: `cpu` or `cuda`.
-
-    Nothing is allocated on a GPU: this may be asked by a process that is to have none.
 
     Raises:
         UsageError: one device for all, or fewer GPUs than processes.
