@@ -74,7 +74,7 @@ def test_a_device_named_twice_is_shared_and_workers_bound_the_rest():
         assert pool.size == 1
         answers = [pool.submit(where).result() for _ in range(2)]
     assert answers[0][0] == answers[1][0], "a process is kept for the next call"
-    with pytest.raises(UsageError, match=r"a call needs 2 devices; allowed: 1 to 1"):
+    with pytest.raises(UsageError, match=r"a call asks for 2 devices; allowed: 1 to 1"):
         ProcessExecutor(["0", "0"]).submit_on(Lease(2), where)
     with pytest.raises(ConfigError, match="workers is 0"):
         ProcessExecutor(2, workers=0)
@@ -226,7 +226,10 @@ def test_a_state_takes_the_devices_that_a_hyperparameter_says(tmp_path):
     with ProcessExecutor(["5", "7", "8"]) as pool:
         plan = solve(problem, executor=pool, options=SearchOptions(devices="gpus"))
     assert plan.stages
-    with ProcessExecutor(1) as pool, pytest.raises(UsageError, match="a call needs 2 devices"):
+    with (
+        ProcessExecutor(1) as pool,
+        pytest.raises(ConfigError, match="takes 2 devices; allowed: 1, as many as there are"),
+    ):
         solve(problem, executor=pool, options=SearchOptions(devices="gpus"))
     for wrong, message in {"gpu": "did you mean 'gpus'", "rate": "whole numbers"}.items():
         with pytest.raises(ConfigError, match=message):
@@ -238,3 +241,23 @@ class Counting(SimulatedTrainer):
         names = os.environ.get("SCHEDPLAN_DEVICES", "").split(",")
         assert len(names) == params["gpus"]
         super().begin(params, start, seed)
+
+
+@pytest.mark.parametrize("executor", [SerialExecutor, ProcessExecutor])
+def test_a_model_that_the_disk_has_changed_is_trained_again(tmp_path, executor):
+    """Whether a state's, or one under way."""
+    problem = kinetics(NOISY, estimator=Patience(2))
+    expected = solve(problem)
+    damaged: list[Path] = []
+
+    def damage(event: object) -> None:
+        if isinstance(event, TransitionEvent) and event.outcome and len(damaged) < 3:
+            for folder in ("snapshots/*", "transitions/*/*/snapshots/*"):
+                for model in [*tmp_path.glob(f"run/{folder}/simulated.json")][-1:]:
+                    model.write_text(model.read_text().replace("quality", "Quality"))
+                    damaged.append(model)
+
+    with executor() as pool:
+        plan = solve(problem, tmp_path / "run", executor=pool, on_event=damage)
+    assert damaged
+    assert plan.stages == expected.stages

@@ -66,6 +66,23 @@ Overrides = Annotated[
         "--set", metavar="KEY=VALUE", help="Replace a value: knee.delay=5 'search.keep={beam: 2}'."
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Train so many transitions at a time, in processes of their own; by default one on "
+        "each of --devices, or one in this process.",
+        show_default=False,
+    ),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        metavar="0,1,...",
+        help="What to train on; search.devices says how many of them a transition takes.",
+        show_default=False,
+    ),
+]
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder.")]
 
@@ -122,23 +139,8 @@ def run(
     plugin: PluginNames = None,
     out: Out = None,
     set_: Overrides = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Train so many transitions at a time, each in a process of its own "
-            "(by default one for each of --devices, or one in this process).",
-            show_default=False,
-        ),
-    ] = None,
-    devices: Annotated[
-        str | None,
-        typer.Option(
-            metavar="0,1,...",
-            help="The devices to train on; search.devices says how many a transition takes.",
-            show_default=False,
-        ),
-    ] = None,
+    workers: Workers = None,
+    devices: Devices = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train again what failed in an earlier run.")
     ] = False,

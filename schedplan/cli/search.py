@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from schedplan.checks import require_whole
 from schedplan.cli.progress import Display, log, log_to_file
 from schedplan.cli.status import (
     best_so_far,
@@ -43,6 +44,8 @@ def make_executor(workers: int | None, devices: str | None) -> Executor:
     """
     if workers is None and devices is None:
         return SerialExecutor()
+    if workers is not None:
+        require_whole("--workers", workers, at_least=1, error=UsageError)
     names = [name.strip() for name in devices.split(",")] if devices is not None else []
     if devices is not None and not all(names):
         raise UsageError(f"--devices is {devices!r}", allowed="names and commas, such as 0,1")

@@ -33,10 +33,12 @@ class DeviceExecutor(Executor):
     runs ends its process.
 
     Attributes:
-        size: how many devices there are, so how many calls that take one can run at a time.
+        size: how many calls that take one device can run at a time.
+        largest: how many devices a call can have.
     """
 
     size: int
+    largest: int
 
     @abstractmethod
     def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:

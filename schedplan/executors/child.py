@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing import spawn
 from multiprocessing.connection import Connection
 
@@ -16,14 +17,12 @@ _LOOK_FOR_PARENT = 1.0  # seconds
 
 def serve(connection: Connection) -> None:
     """Answer calls with (whether it returned, what it returned or raised) until there are none."""
-    # Lets what the parent's script defines be found here, as `multiprocessing` does.
-    spawn.prepare(pickle.loads(connection.recv_bytes()))
-    while True:
-        try:
-            call = connection.recv_bytes()
-        except EOFError:
-            return
-        connection.send_bytes(_answer(call))
+    with suppress(EOFError, BrokenPipeError):  # nobody asks any more
+        # Lets what the parent's script defines be found here, as `multiprocessing` does.
+        spawn.prepare(pickle.loads(connection.recv_bytes()))
+        while True:
+            answer = _answer(connection.recv_bytes())
+            connection.send_bytes(answer)
 
 
 def _answer(call: bytes) -> bytes:

@@ -61,6 +61,7 @@ class ProcessExecutor(DeviceExecutor):
         self._all: Devices = (None,) * count if isinstance(devices, int) else tuple(devices)
         self._most = count if workers is None else workers
         self.size = min(count, self._most)
+        self.largest = count if isinstance(devices, int) else len(set(devices))
         self._free = list(self._all)
         self._lock = threading.Lock()
         self._queue: deque[_Call] = deque()
@@ -68,9 +69,9 @@ class ProcessExecutor(DeviceExecutor):
         self._closed = False
 
     def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        if _take(self._all, lease.devices) is None:
-            most = len(set(self._all)) if None not in self._all else len(self._all)
-            raise UsageError(f"a call needs {lease.devices} devices", allowed=f"1 to {most}")
+        if not 1 <= lease.devices <= self.largest:
+            allowed = f"1 to {self.largest}"
+            raise UsageError(f"a call asks for {lease.devices} devices", allowed=allowed)
         call = _Call(lease, pickle.dumps((fn, args)))
         with self._lock:
             if self._closed:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Final, NamedTuple
 
-from schedplan.errors import DamagedSnapshotError, WorkerLostError
+from schedplan.errors import ConfigError, DamagedSnapshotError, WorkerLostError
 from schedplan.executors import DeviceExecutor, Lease, SerialExecutor
 from schedplan.journal import Outcome
 from schedplan.solver.ledger import Grant
@@ -35,6 +35,9 @@ class Crew:
         problem: says how an epoch is judged.
         options: say how many devices a state takes.
         on_event: called with every epoch, in this thread.
+
+    Raises:
+        ConfigError: if a state takes more devices than there are.
     """
 
     def __init__(
@@ -52,6 +55,9 @@ class Crew:
         self._serial = isinstance(executor, SerialExecutor)
         self._running: dict[Future[Outcome], Slice] = {}
         self._told: dict[str, int] = {}
+        if isinstance(executor, DeviceExecutor):
+            for state in problem.graph.order[1:]:
+                _check_devices(state, options.devices_of(state), executor.largest)
 
     def __len__(self) -> int:
         """Return how many slices are being trained."""
@@ -112,3 +118,13 @@ class Crew:
                 verdict = self._problem.estimator(seen, self._problem.mode, None)
                 self._on_event(EpochEvent(key, record, verdict))
             self._told[key] = len(records)
+
+
+def _check_devices(state: State, devices: int, largest: int) -> None:
+    if devices > largest:
+        raise ConfigError(
+            f"{state.label} takes {devices} devices",
+            allowed=f"{largest}, as many as there are",
+            hint="more of them can be named with --devices",
+            path=("search", "devices"),
+        )
