@@ -21,6 +21,7 @@ from .clip import Clip
 from .errors import DecodeError
 from .info import VideoInfo
 from .orientation import Orientation
+from .picture import Renderer
 from .progress import Progress
 from .timeline import UNKNOWN, Timeline, TimelineCache
 from .wholeness import Extent
@@ -62,6 +63,7 @@ def probe(progress: Progress) -> VideoInfo:
         if duration and extent.is_cut_off(duration / len(times)):
             lengths = f"{float(extent.found):.4g} of {float(extent.promised):.4g} seconds"
             raise DecodeError(progress.path, None, f"the file is cut off: it has {lengths}")
+    Renderer(None).picture(first)  # whether it can be shown
     orientation = Orientation.of(first)
     height, width = orientation.shown_size(first)
     return VideoInfo(
