@@ -127,6 +127,19 @@ def test_absurd_sizes_are_refused_before_they_take_memory(tmp_path):
             probe(path)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "fits"), [(4, 8192, False), (640, 16, False), (16, 256, True)]
+)
+def test_pictures_that_are_all_length_are_refused(tmp_path, height, width, fits):
+    pictures = noise(2, height, width)
+    path = encode(tmp_path / "a.avi", "rawvideo", {}, pictures=pictures, pix_fmt="bgr24")
+    if fits:
+        assert probe(path).width == width
+        return
+    with pytest.raises(DecodeError, match=f"of {width} x {height} pixels are too long"):
+        probe(path)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
 def test_a_file_that_never_answers_takes_no_longer_than_the_limit(tmp_path):
     pipe = tmp_path / "clip.mp4"
