@@ -132,10 +132,10 @@ class _Worker(Generic[A, T]):
             self.process.join()
             if not self.started:
                 raise SchedplanError(
-                    "a process to decode videos could not be started",
+                    "a process to work on videos could not be started",
                     hint='a script must do its work below `if __name__ == "__main__"`',
                 ) from None
-            reason = f"decoding it ended the process (exit code {self.process.exitcode})"
+            reason = f"the process at work on it ended (exit code {self.process.exitcode})"
         self.stop()
         return DecodeError(self.item[0], None, reason, passing=True)
 

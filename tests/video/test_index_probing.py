@@ -53,7 +53,7 @@ def test_a_file_that_ends_its_process_is_named_and_the_next_one_is_probed(files,
     (first, lost), (second, info) = results
     assert (first, second) == (hanging, files[1])
     assert isinstance(lost, DecodeError)
-    assert lost.reason == "decoding it ended the process (exit code -9)"
+    assert lost.reason == "the process at work on it ended (exit code -9)"
     assert isinstance(info, VideoInfo)
 
 
@@ -98,5 +98,5 @@ def test_a_process_that_cannot_be_started_is_no_fault_of_the_files(files, tmp_pa
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert (
-        "SchedplanError: a process to decode videos could not be started; a script" in done.stderr
+        "SchedplanError: a process to work on videos could not be started; a script" in done.stderr
     )
