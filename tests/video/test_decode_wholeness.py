@@ -75,12 +75,13 @@ def test_a_file_that_was_cut_off_does_not_pass_for_a_shorter_one(videos, name, s
         probe(changed(videos[name], content[: int(share * len(content)) - 99]))  # inside a frame
 
 
-@pytest.mark.parametrize("name", ["mkv", "webm", "webm, sound", "avi", "avi, mjpeg", "flv"])
+@pytest.mark.parametrize("name", ["mkv", "webm", "webm, sound", "avi", "avi, mjpeg", "flv", "ts"])
 def test_a_file_of_which_half_never_arrived_does_not_pass(videos, name):
     content = videos[name].read_bytes()
     half = len(content) // 2
-    with pytest.raises(DecodeError):
+    with pytest.raises(DecodeError) as caught:
         probe(changed(videos[name], content[:half] + bytes(len(content) - half)))
+    assert not caught.value.passing
 
 
 def test_damage_that_the_decoder_notices_is_told(videos):
