@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from disks import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import graphs
@@ -174,6 +175,15 @@ def test_a_folder_is_published_whole_or_not_at_all(tmp_path):
     publish_folder(tmp_path / "a", lambda to: (to / "one").write_text("1"))
     publish_folder(tmp_path / "a", lambda to: (to / "two").write_text("2"))
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["two"]
+
+
+def test_a_full_disk_is_said_of_the_file_and_leaves_the_old_one(tmp_path):
+    file = tmp_path / "file"
+    write_text(file, "one")
+    with full_disk(), pytest.raises(OSError, match=str(file)):
+        write_text(file, "two")
+    assert file.read_text() == "one"
+    assert [*tmp_path.iterdir()] == [file]
 
 
 def test_write_text_leaves_nothing_else_behind(tmp_path):

@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
@@ -40,16 +40,20 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader finds the old file or the new one, whole.
 
     Once this returns, the new one is there even if the machine fails.
+
+    Raises:
+        OSError: it cannot be written; names `path`, and leaves nothing else behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
-        with temporary.open("wb") as stream:
+        with _naming(path), temporary.open("wb") as stream:
             stream.write(content)
             _flush(stream)
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise
     sync_folder(path.parent)
 
@@ -58,9 +62,9 @@ def append_text(path: Path, text: str) -> None:
     """Add `text` to a file that is there; once this returns, it is there for good.
 
     Raises:
-        FileNotFoundError: it is not.
+        OSError: it is not, or cannot be written; names `path`.
     """
-    with path.open("r+", encoding="utf-8") as stream:
+    with _naming(path), path.open("r+", encoding="utf-8") as stream:
         stream.seek(0, os.SEEK_END)
         stream.write(text)
         _flush(stream)
@@ -114,6 +118,17 @@ def sync_folder(folder: Path) -> None:
 def _beside(path: Path, what: str = "new") -> Path:
     """Return a hidden name of this process' own, in the same folder."""
     return path.with_name(f".{path.name}.{what}{os.getpid()}")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an error that names no file, such as a full disk's, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _flush(stream: IO[Any]) -> None:

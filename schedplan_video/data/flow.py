@@ -6,6 +6,7 @@ of N frames is a video of N - 1 frames, in H.264 without chroma subsampling and 
 plane Y is the movement in x, positive to the right, its plane U that in y, positive downwards, its
 plane V is constant. A movement of v pixels per frame is stored as level 127.5 + 127.5 v / bound,
 rounded; larger ones are cut off. The pixels are those of the scaled frames that it was computed on.
+x264 rounds levels a little further, and not always alike: equal flow may differ in its bytes.
 """
 
 from __future__ import annotations

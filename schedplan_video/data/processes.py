@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Thread
 from typing import Generic, TypeAlias, TypeVar
 
 from schedplan.errors import SchedplanError
@@ -131,10 +132,10 @@ class _Worker(Generic[A, T]):
             self.process.join()
             if not self.started:
                 raise SchedplanError(
-                    "a process to decode videos could not be started",
+                    "a process to work on videos could not be started",
                     hint='a script must do its work below `if __name__ == "__main__"`',
                 ) from None
-            reason = f"decoding it ended the process (exit code {self.process.exitcode})"
+            reason = f"the process at work on it ended (exit code {self.process.exitcode})"
         self.stop()
         return DecodeError(self.item[0], None, reason, passing=True)
 
@@ -157,13 +158,20 @@ def _serve(task: Task[A, T], connection: Connection) -> None:
     def alive() -> None:
         connection.send(None)
 
-    alive()
-    while True:
-        try:
+    Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, ConnectionError):  # the parent has gone
+        alive()
+        while True:
             file, about = connection.recv()
-        except EOFError:
-            return
-        connection.send(_done(task, file, about, alive))
+            connection.send(_done(task, file, about, alive))
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has gone, however deep it is in its work."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _done(task: Task[A, T], file: Path, about: A, alive: Alive) -> T | SchedplanError:

@@ -127,6 +127,19 @@ def test_absurd_sizes_are_refused_before_they_take_memory(tmp_path):
             probe(path)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "fits"), [(4, 8192, False), (640, 16, False), (16, 256, True)]
+)
+def test_pictures_that_are_all_length_are_refused(tmp_path, height, width, fits):
+    pictures = noise(2, height, width)
+    path = encode(tmp_path / "a.avi", "rawvideo", {}, pictures=pictures, pix_fmt="bgr24")
+    if fits:
+        assert probe(path).width == width
+        return
+    with pytest.raises(DecodeError, match=f"of {width} x {height} pixels are too long"):
+        probe(path)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
 def test_a_file_that_never_answers_takes_no_longer_than_the_limit(tmp_path):
     pipe = tmp_path / "clip.mp4"
@@ -198,7 +211,7 @@ def test_every_odd_file_ends_in_frames_or_a_decode_error(row):
         clip = read_frames(path, indices, frames=frames, time_limit=TIME_LIMIT)
     except DecodeError as error:
         assert error.reason
-        assert count == 0 or "errors" in row["notes"]
+        assert count == 0 or "errors" in row["notes"] or "__invalid__" in path.name
         return
     assert frames >= count
     assert torch.equal(clip, read_frames(path, indices, time_limit=TIME_LIMIT))
@@ -228,16 +241,6 @@ def test_a_forked_process_reads_as_well(videos):
     process.join(30)
     assert process.exitcode == 0
     process.kill()
-
-
-@pytest.mark.parametrize("name", ["h264, one GOP", "vp9", "mjpeg, AVI", "mpeg4, AVI"])
-def test_a_file_that_was_cut_off_does_not_pass_for_a_shorter_one(videos, tmp_path, name):
-    path = videos[name] if name != "h264, one GOP" else encode(tmp_path / "w.mkv", "libx264", {})
-    assert probe(path).frames == 50
-    short = tmp_path / f"short{path.suffix}"
-    short.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    with pytest.raises(DecodeError):
-        probe(short)
 
 
 def test_what_may_pass_is_told_from_what_is_wrong_with_the_file(tmp_path):

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.video.format import names
 from encoding import decode_all, encode, encode_frames, photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,30 +96,61 @@ def test_a_view_shows_the_same_however_a_frame_is_reached(video, view, indices):
         assert torch.equal(read_frames(video, [index], view=view)[0], together[place])
 
 
-@pytest.mark.parametrize(
-    ("file", "codec", "pix_fmt"),
-    [
-        ("a.mkv", "ffv1", "yuv444p"),
-        ("a.mkv", "ffv1", "yuv411p"),
-        ("a.mkv", "ffv1", "yuv410p"),
-        ("a.mkv", "ffv1", "yuv420p10le"),
-        ("a.mkv", "ffv1", "yuva420p"),
-        ("a.mkv", "ffv1", "gray"),
-        ("a.mkv", "ffv1", "bgra"),
-        ("a.mov", "png", "rgb24"),
-        ("a.mov", "png", "monob"),
-        ("a.avi", "rawvideo", "yuyv422"),
-        ("a.mkv", "rawvideo", "nv12"),
-        ("a.avi", "mjpeg", "yuvj422p"),
-        ("a.gif", "gif", "rgb8"),
-    ],
-)
-def test_any_pixel_format_becomes_rgb(tmp_path, file, codec, pix_fmt):
-    path = encode(tmp_path / file, codec, {}, pictures=[photo(72, 101)], pix_fmt=pix_fmt)
-    stored = decode_all(path)
-    assert difference(read_frames(path, [0]), stored) < 0.5
-    view = View(100, 145, top=31, left=43, crop_height=51, crop_width=77)
-    assert difference(read_frames(path, [0], view=view), scaled_and_cropped(stored, view)) < 3
+NOT_SHOWN = {"rgb4", "bgr4"}  # swscale writes them and does not read them
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory) -> dict[str, Path]:
+    """Write a picture in every pixel format that NUT has, which has the most, and some others."""
+    folder, made = tmp_path_factory.mktemp("raw"), {}
+    picture = av.VideoFrame.from_ndarray(photo(72, 102), format="rgb24")
+    for name in sorted(names - NOT_SHOWN):
+        path = folder / f"{name}.nut"
+        try:
+            frame = picture.reformat(format=name)
+            encode_frames(path, "rawvideo", {}, [frame], pix_fmt=name)
+            with av.open(str(path)) as container:
+                if container.streams.video[0].codec_context.pix_fmt == name:
+                    made[name] = path
+        except (av.FFmpegError, OSError):  # nothing makes such frames, or writes them
+            pass
+    for file, codec, name in (("b.mkv", "ffv1", "yuv440p10le"), ("c.avi", "mjpeg", "yuvj422p")):
+        made[name] = encode(folder / file, codec, {}, pictures=[photo(72, 102)], pix_fmt=name)
+    made["grayf32le"] = folder / "d.pfm"
+    levels = photo(72, 102)[::-1, :, 0] / np.float32(255)
+    made["grayf32le"].write_bytes(b"Pf\n102 72\n-1.0\n" + levels.astype("<f4").tobytes())
+    assert len(made) > 120
+    return made
+
+
+def test_any_pixel_format_becomes_rgb(raw):
+    view = View(100, 145, top=31, left=43, crop_height=51, crop_width=78)
+    for name, path in raw.items():
+        stored = decode_all(path)
+        assert difference(read_frames(path, [0]), stored) < 0.5, name
+        seen = read_frames(path, [0], view=view)
+        assert difference(seen, scaled_and_cropped(stored, view)) < 3, name
+
+
+@pytest.mark.parametrize("size", [(72, 102), (95, 144)])
+def test_a_part_is_the_same_alone_in_any_pixel_format(raw, size):
+    for name, path in raw.items():
+        all_of_it = read_frames(path, [0], view=whole(*size))
+        for height, width in ((32, 54), (32, 53), (31, 54), (31, 53)):
+            part = read_frames(path, [0], view=View(*size, 21, 30, height, width))
+            same = all_of_it[..., 21 : 21 + height, 30 : 30 + width]
+            assert (part.int() - same.int()).abs().max() <= 3, name
+
+
+@pytest.mark.parametrize("name", sorted(NOT_SHOWN))
+def test_pixels_that_cannot_be_shown_are_a_decode_error(tmp_path, name):
+    path = tmp_path / "a.nut"
+    encode_frames(path, "rawvideo", {}, [av.VideoFrame(64, 48, name)], pix_fmt=name)
+    with pytest.raises(DecodeError, match=f"its pixels are {name}, which cannot be shown"):
+        probe(path)
+    for view in (None, whole(40, 50)):
+        with pytest.raises(DecodeError, match=f"its pixels are {name}, which cannot be shown"):
+            read_frames(path, [0], view=view)
 
 
 BT601, BT709, BT2020 = 5, 1, 9
@@ -136,6 +168,7 @@ LIMITED, FULL = 1, 2
         ("yuv444p", BT709, FULL, (54, 99, 255)),
         ("yuv420p10le", BT709, LIMITED, (250, 409, 960)),
         ("yuv420p10le", BT2020, LIMITED, (294, 387, 960)),
+        ("yuv420p10le", BT709, FULL, (217, 395, 1023)),
     ],
 )
 def test_colours_are_those_that_the_stream_says(tmp_path, pix_fmt, matrix, colour_range, red):

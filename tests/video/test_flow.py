@@ -178,11 +178,13 @@ def test_what_is_there_is_kept(videos, tmp_path):
 def test_other_settings_are_computed_again(videos, tmp_path, settings):
     first = compute_flow(videos, tmp_path / "flow")
     file = first.path(first.videos[0])
-    before = file.read_bytes()
+    before = read_frames(file, range(FRAMES - 1), modality="flow").int()
     compute_flow(videos, tmp_path / "flow", settings)
-    assert file.read_bytes() != before
+    other = read_frames(file, range(FRAMES - 1), modality="flow").int()
+    assert other.shape != before.shape or (other - before).abs().max() > 20
     compute_flow(videos, tmp_path / "flow")
-    assert file.read_bytes() == before
+    again = read_frames(file, range(FRAMES - 1), modality="flow").int()
+    assert (again - before).abs().max() < 5
 
 
 def test_a_file_that_is_not_whole_is_computed_again(videos, tmp_path):
@@ -191,7 +193,7 @@ def test_a_file_that_is_not_whole_is_computed_again(videos, tmp_path):
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     assert compute_flow(videos, tmp_path / "flow") == made
-    assert file.read_bytes() == whole
+    assert probe(file).frames == FRAMES - 1
 
 
 def test_videos_without_flow_keep_their_rows(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import pytest
+from disks import full_disk
 
 from schedplan.errors import UsageError
 from schedplan_video.data.decode import DecodeError
@@ -300,6 +301,14 @@ def test_a_log_that_cannot_be_written_is_said_before_anything_is_probed(clips):
     log = ProbeLog(clips / "file" / "m.csv")
     with pytest.raises(UsageError, match="file"):
         index_videos(read_folders(clips), clips, log)
+
+
+def test_a_full_disk_is_said_of_the_log_and_what_it_holds_is_kept(clips):
+    log = ProbeLog(clips / "m.csv")
+    with full_disk(1000), pytest.raises(UsageError, match=r"\.m\.csv\.probed: File too large"):
+        index_videos(read_folders(clips), clips, log)
+    assert 0 < log.file.stat().st_size <= 1000
+    assert index_videos(read_folders(clips), clips, log).videos == index_folders(clips).videos
 
 
 def rows(**counts: int) -> list[Row]:

@@ -53,7 +53,7 @@ def test_a_file_that_ends_its_process_is_named_and_the_next_one_is_probed(files,
     (first, lost), (second, info) = results
     assert (first, second) == (hanging, files[1])
     assert isinstance(lost, DecodeError)
-    assert lost.reason == "decoding it ended the process (exit code -9)"
+    assert lost.reason == "the process at work on it ended (exit code -9)"
     assert isinstance(info, VideoInfo)
 
 
@@ -71,6 +71,23 @@ def test_no_process_outlives_results_that_nobody_wants(files, hanging):
     assert multiprocessing.active_children() == []
 
 
+def test_no_process_outlives_the_one_that_started_it(files, hanging, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from schedplan_video.data.probing import probe_files\n"
+        "if __name__ == '__main__':\n"
+        f"    for file, found in probe_files([*map(Path, {[str(files[0]), str(hanging)]})], 1):\n"
+        "        print(file, flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout.readline() == f"{files[0]}\n"
+        running.terminate()
+        assert running.communicate(timeout=60) == ("", "")  # at the end of all that hold the pipes
+
+
 def test_a_process_that_cannot_be_started_is_no_fault_of_the_files(files, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
@@ -81,5 +98,5 @@ def test_a_process_that_cannot_be_started_is_no_fault_of_the_files(files, tmp_pa
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert (
-        "SchedplanError: a process to decode videos could not be started; a script" in done.stderr
+        "SchedplanError: a process to work on videos could not be started; a script" in done.stderr
     )

@@ -1,10 +1,10 @@
 """From decoded frames to RGB pictures: scaled, cropped, upright.
 
-A frame is scaled in its own pixel format, cut, and only then converted to RGB. For the planar YUV
-of nearly all videos swscale does that several times faster than scaling to RGB in one pass, and it
-ends closer to what torchvision makes of the RGB picture. Cutting before scaling as well would save
-little, and could only come near the right grid of pixels. Frames stored as RGB, with a palette or
-as single bits are converted first.
+A frame is scaled as planar YUV, cut, and only then converted to RGB. For nearly all videos, which
+are stored so, swscale does that several times faster than scaling to RGB in one pass, and it ends
+closer to what torchvision makes of the RGB picture. Cutting before scaling as well would save
+little, and could only come near the right grid of pixels. Frames of other pixel formats are
+converted first.
 
 The interpolation is bilinear, and where it shrinks it averages over all pixels that fall into one:
 the kernel of `torchvision.transforms.v2.Resize(antialias=True)`, so that clips look alike whether
@@ -16,6 +16,7 @@ not, they are taken for BT.601 of limited range whatever the size, as FFmpeg doe
 
 from __future__ import annotations
 
+import av
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
@@ -45,21 +46,29 @@ class Renderer:
         return orientation.shown(self._viewed(frame, orientation.stored(self.view)))
 
     def _viewed(self, frame: VideoFrame, view: View) -> np.ndarray:
-        kind = frame.format
-        if kind.is_rgb or kind.has_palette or kind.is_bit_stream:
-            frame = self._converter.reformat(frame, format="rgb24", threads=1)
-        frame = self._scaler.reformat(
-            frame, width=view.width, height=view.height, interpolation="BILINEAR", threads=1
+        planar = _PLANAR.get(frame.format.name)
+        scaled = self._scaler.reformat(
+            frame if planar else self._converted(frame),
+            width=view.width,
+            height=view.height,
+            format=planar,
+            interpolation="BILINEAR",
+            threads=1,
         )
-        top, left = view.top, view.left
-        if len(frame.planes) == len(frame.format.components):
-            frame, top, left = _cut(frame, view)
+        part, top, left = _cut(scaled, view) if planar else (scaled, view.top, view.left)
         rows, columns = slice(top, top + view.crop_height), slice(left, left + view.crop_width)
-        return self._pixels(frame)[rows, columns]
+        return self._pixels(part)[rows, columns]
 
     def _pixels(self, frame: VideoFrame) -> np.ndarray:
         """Return all of a frame, (H, W, C)."""
-        return self._converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        return self._converted(frame).to_ndarray()
+
+    def _converted(self, frame: VideoFrame) -> VideoFrame:
+        try:
+            return self._converter.reformat(frame, format="rgb24", threads=1)
+        except av.FFmpegError as error:
+            name = frame.format.name
+            raise ValueError(f"its pixels are {name}, which cannot be shown as RGB") from error
 
 
 class FlowRenderer(Renderer):
@@ -75,6 +84,20 @@ class FlowRenderer(Renderer):
         return np.stack(planes, axis=-1)
 
 
+# The usual pixel formats, and in which they are scaled: those of which swscale turns a part into
+# the same RGB as the whole, give or take 3 levels. How it converts others depends on the width.
+_PLANAR = {
+    "yuv420p": "yuv420p",
+    "yuv422p": "yuv422p",
+    "yuv444p": "yuv444p",
+    "yuvj420p": "yuvj420p",
+    "yuvj422p": "yuvj422p",
+    "yuvj444p": "yuvj444p",
+    "yuv420p10le": "yuv420p",
+    "yuv422p10le": "yuv422p",
+    "yuv444p10le": "yuv444p",
+}
+
 RENDERERS = {"rgb": Renderer, "flow": FlowRenderer}
 """What makes the pictures, by modality."""
 
@@ -82,7 +105,7 @@ _FLOW_FORMATS = ("yuv444p", "yuvj444p")  # the latter is FFmpeg's other name for
 
 
 def _cut(frame: VideoFrame, view: View) -> tuple[VideoFrame, int, int]:
-    """Copy what a view sees of a scaled frame with a plane for each component.
+    """Copy what a view sees of a scaled frame of a planar format.
 
     Returns:
         the part, out to whole chroma pixels, and the crop's first row and column in it. Behind an
@@ -98,10 +121,9 @@ def _cut(frame: VideoFrame, view: View) -> tuple[VideoFrame, int, int]:
     for component, source, target in zip(
         frame.format.components, frame.planes, part.planes, strict=True
     ):
-        size = 2 if component.bits > 8 else 1
         row, column = (top, left) if component.is_chroma else (top * down, left * across)
         lines = _lines(source)[row : row + target.height]
-        lines = lines[:, column * size : (column + target.width) * size]
+        lines = lines[:, column : column + target.width]
         _lines(target)[: lines.shape[0], : lines.shape[1]] = lines
     return part, view.top - top * down, view.left - left * across
 

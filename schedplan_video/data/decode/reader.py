@@ -14,12 +14,17 @@ from schedplan.errors import UsageError
 from ..view import View
 from . import folder, video
 from .clip import Clip
+from .errors import DecodeError
 from .info import VideoInfo
 from .picture import RENDERERS, Renderer
 from .progress import Progress, failures, guarded
 
 if TYPE_CHECKING:
     import torch
+
+
+# Clips are scaled by their shorter side: of longer pictures the other side would take all memory.
+_LONGEST = 16
 
 
 def probe(path: str | Path, *, time_limit: float = 600.0) -> VideoInfo:
@@ -32,7 +37,8 @@ def probe(path: str | Path, *, time_limit: float = 600.0) -> VideoInfo:
 
     Raises:
         DecodeError: the video is missing, is none, is damaged anywhere, has no frame, or takes
-            longer than the time limit. In a folder, a number may be missing.
+            longer than the time limit; one side of its pictures is over 16 times the other. In a
+            folder, a number may be missing.
         UsageError: a time limit that is not above 0.
 
     Example:
@@ -41,7 +47,13 @@ def probe(path: str | Path, *, time_limit: float = 600.0) -> VideoInfo:
     """
 
     def work(progress: Progress) -> VideoInfo:
-        return (folder if progress.path.is_dir() else video).probe(progress)
+        info = (folder if progress.path.is_dir() else video).probe(progress)
+        short, long = sorted((info.height, info.width))
+        if long > _LONGEST * short:
+            size = f"{info.width} x {info.height}"
+            reason = f"its pictures of {size} pixels are too long: over {_LONGEST} to 1"
+            raise DecodeError(path, None, reason)
+        return info
 
     return guarded(path, time_limit, work)
 

@@ -7,7 +7,7 @@ else frames are counted from the start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 
@@ -21,8 +21,10 @@ from .clip import Clip
 from .errors import DecodeError
 from .info import VideoInfo
 from .orientation import Orientation
+from .picture import Renderer
 from .progress import Progress
 from .timeline import UNKNOWN, Timeline, TimelineCache
+from .wholeness import Extent
 
 # Containers that store a presentation time with every packet and can seek by it. AVI stores none,
 # and transport streams have no index.
@@ -42,9 +44,6 @@ _SKIPPING_CODECS = frozenset({"h264"})
 # A header may claim any size and gets memory for it: no picture is larger than 8K.
 LIMITS = {"max_pixels": str(7680 * 4320)}
 
-# A file that lacks more than this share of what it says, and more than these frames, is cut off.
-_CUT_OFF, _FEW = Fraction(1, 10), 3
-
 # While FFmpeg opens a file it decodes some frames, to learn how far they are out of order. That
 # takes longer than the rest of opening, and frames that are known by their times do not need it.
 _NO_TRIAL = {**LIMITS, "skip_frame": "all"}
@@ -54,13 +53,17 @@ def probe(progress: Progress) -> VideoInfo:
     """Decode the whole file once and say what it holds."""
     first, times = None, []
     with _opened(progress, LIMITS) as (container, stream):
-        for frame in _in_order(container, stream, progress):
+        extent = Extent(container, stream)
+        for frame in _in_order(extent.watch(container.demux()), stream, progress):
             first = first or frame
             times.append(frame.pts)
         if first is None:
             raise DecodeError(progress.path, None, "no frame can be decoded")
         duration = _duration(times, stream)
-        _check_whole(progress, times, duration, container, stream)
+        if duration and extent.is_cut_off(duration / len(times)):
+            lengths = f"{float(extent.found):.4g} of {float(extent.promised):.4g} seconds"
+            raise DecodeError(progress.path, None, f"the file is cut off: it has {lengths}")
+    Renderer(None).picture(first)  # whether it can be shown
     orientation = Orientation.of(first)
     height, width = orientation.shown_size(first)
     return VideoInfo(
@@ -76,43 +79,7 @@ def probe(progress: Progress) -> VideoInfo:
 def each(progress: Progress) -> Iterator[VideoFrame]:
     """Yield all frames."""
     with _opened(progress, LIMITS) as (container, stream):
-        yield from _in_order(container, stream, progress)
-
-
-def _check_whole(
-    progress: Progress,
-    times: list[int | None],
-    duration: Fraction | None,
-    container: InputContainer,
-    stream: VideoStream,
-) -> None:
-    """Raise `DecodeError` if a file is much shorter than its header says, as if it were cut off.
-
-    Headers that are wrong by a few frames are common and no matter.
-    """
-    promised = _promised_end(container, stream)
-    if promised is None or duration is None:
-        return
-    known = [time for time in times if time is not None]
-    late = min(known) * stream.time_base if known and stream.time_base else Fraction()
-    count, lost = len(times), promised - max(late, Fraction()) - duration
-    if lost > _CUT_OFF * promised and lost > _FEW * duration / count:
-        total = round(promised / duration * count)
-        reason = f"the file is cut off or damaged: it has {count} frames of about {total}"
-        raise DecodeError(progress.path, None, reason)
-
-
-def _promised_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Return the second at which the header says the stream ends, where such headers are right.
-
-    MP4 says it before edits, and cannot be read at all if it is cut off.
-    """
-    if container.format.name == "avi" and stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
-    alone = len(container.streams) == 1  # else the file may last longer than the pictures
-    if container.format.name == "matroska,webm" and container.duration and alone:
-        return Fraction(container.duration, av.time_base)
-    return None
+        yield from _in_order(container.demux(stream), stream, progress)
 
 
 def _duration(times: list[int | None], stream: VideoStream) -> Fraction | None:
@@ -141,7 +108,8 @@ def _by_count(progress: Progress, clip: Clip) -> None:
     """Put frames into a clip, counting from the start of the file."""
     wanted, last, count = set(clip.frames.tolist()), int(clip.frames[-1]), 0
     with _opened(progress, LIMITS) as (container, stream):
-        for count, frame in enumerate(_in_order(container, stream, progress), start=1):
+        frames = _in_order(container.demux(stream), stream, progress)
+        for count, frame in enumerate(frames, start=1):
             if count - 1 in wanted:
                 clip.put(count - 1, frame)
             if count - 1 == last:
@@ -167,6 +135,8 @@ def _by_time(progress: Progress, clip: Clip, frames: int) -> bool:
             for key_time, wanted in timeline.groups(clip.frames):
                 container.seek(key_time, stream=stream)
                 for frame in _at_times(wanted, container, stream, progress):
+                    if frame.is_corrupt:
+                        return False
                     clip.put(wanted[frame.pts], frame)
                     missing.discard(wanted[frame.pts])
     except av.FFmpegError:
@@ -251,15 +221,25 @@ def _opened(
 
 
 def _in_order(
-    container: InputContainer, stream: VideoStream, progress: Progress
+    packets: Iterable[Packet], stream: VideoStream, progress: Progress
 ) -> Iterator[VideoFrame]:
-    """Yield all frames."""
+    """Yield all frames of a stream.
+
+    Raises:
+        DecodeError: FFmpeg marks one as damaged.
+    """
     count = 0
-    for packet in container.demux(stream):
+    for packet in packets:
+        if packet.stream is not stream:  # the index is not set where a stream is to be emptied
+            continue
         progress.at(count)
         for frame in packet.decode():
+            if frame.is_corrupt:
+                raise DecodeError(progress.path, count, "it is damaged")
             count += 1
             yield frame
+        if packet.is_corrupt:
+            raise DecodeError(progress.path, count, "the file is damaged about here")
 
 
 def _at_times(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from schedplan.errors import UsageError
@@ -37,7 +38,7 @@ class ProbeLog:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self.file.open("a+", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise UsageError(error.strerror or str(error), where=str(self.file)) from error
+            raise self._not_written(error) from error
         self._stream.seek(0)
         line = "\n"
         for line in self._stream:
@@ -47,7 +48,8 @@ class ProbeLog:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stream.close()
+        with suppress(OSError):  # of what `add` could not write, which has been said
+            self._stream.close()
 
     def get(self, file: Path) -> Found | None:
         """Return what was found earlier in `file`, or None if it was not probed as it is now."""
@@ -59,9 +61,14 @@ class ProbeLog:
         if isinstance(found, DecodeError) and found.passing:
             return
         said = found.reason if isinstance(found, DecodeError) else found._asdict()
-        json.dump([str(file), _state(file), said], self._stream)
-        self._stream.write("\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps([str(file), _state(file), said]) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> UsageError:
+        return UsageError(error.strerror or str(error), where=str(self.file))
 
     def _recall(self, line: str) -> None:
         try:
