@@ -11,6 +11,7 @@ rounded; larger ones are cut off. The pixels are those of the scaled frames that
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -123,7 +124,8 @@ def compute_flow(
 
     Raises:
         MissingDependencyError: OpenCV with its contributed modules is not installed.
-        UsageError: flow of flow, a folder for something else, or in use by another process.
+        UsageError: flow of flow; a folder that holds, or lies among, the videos, or is for
+            something else; or one in use by another process.
 
     Example:
         >>> compute_flow(read_manifest("toy/manifest.csv"), "flow", workers=2)  # doctest: +SKIP
@@ -132,15 +134,28 @@ def compute_flow(
     if manifest.modality != "rgb":
         raise UsageError("these videos are optical flow themselves", where=str(manifest.folder))
     out = Path(out).absolute()
-    listed = out / MANIFEST
-    if listed.exists() and read_manifest(listed).modality != "flow":
-        raise UsageError("the folder holds a manifest of other videos", where=str(out))
+    _check_apart(out, manifest)
     files = {manifest.path(video): video for video in manifest.videos if video.problem is None}
     task = partial(_compute, out, settings or FlowSettings())
     with _held(out):
         found = dict(track(for_each(files, task, workers), len(files)))
     rows = [_row(video, found.get(manifest.path(video))) for video in manifest.videos]
     return Manifest(out, tuple(rows), manifest.allow_missing)
+
+
+def _check_apart(out: Path, manifest: Manifest) -> None:
+    """Raise `UsageError` if flow in `out` could be taken for a video of the manifest's dataset."""
+    folders = {manifest.path(video).parent for video in manifest.videos}
+    videos, place = Path(os.path.commonpath(folders)).resolve(), out.resolve()
+    if place.is_relative_to(videos) or videos.is_relative_to(place):
+        raise UsageError(
+            f"flow would be among the videos in {videos}",
+            where=str(out),
+            hint="name another folder",
+        )
+    listed = out / MANIFEST
+    if listed.exists() and read_manifest(listed).modality != "flow":
+        raise UsageError("the folder holds a manifest of other videos", where=str(out))
 
 
 def rgb_path(video: Video) -> str:
