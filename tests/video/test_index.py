@@ -228,7 +228,7 @@ def test_two_rows_of_one_file_are_refused(tmp_path, videos):
     (tmp_path / "trainlist01.txt").write_text("A/v.avi 1\nB/v.avi 2\n")
     (tmp_path / "testlist01.txt").write_text("A/w.avi\n")
     copy(videos[0], tmp_path / "root" / "v.mp4")
-    with pytest.raises(UsageError, match=r"trainlist01\.txt:2: v\.mp4 is the file .*txt:1"):
+    with pytest.raises(UsageError, match=r"trainlist01\.txt:2: .*v\.mp4 is the file .*txt:1"):
         index_videos(
             read_ucf101([tmp_path]), tmp_path / "root", ProbeLog(tmp_path / "m.csv"), validation=0
         )
@@ -393,6 +393,13 @@ def test_a_link_that_leads_back_is_not_followed(clips):
     assert (
         len(places) == len({(clips / place).resolve() for place in places if "bow" in place}) + 10
     )
+
+
+def test_a_link_to_another_rows_file_is_refused(clips):
+    (clips / "wave" / "again.mp4").symlink_to(clips / "bow" / "1.mp4")
+    said = r"/wave/again\.mp4: .*/bow/1\.mp4 is the file of this row and of .*/bow/1\.mp4"
+    with pytest.raises(UsageError, match=said):
+        index_folders(clips)
 
 
 def test_a_root_may_lead_over_its_parent(clips, tmp_path, monkeypatch):
