@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .decode import DecodeError, VideoInfo
-from .manifest import Manifest, Video
+from .decode import VideoInfo
+from .manifest import Manifest, Video, corrupt
 from .paths import is_there
 from .probing import Found, probe_files
 from .processes import Track, untracked
@@ -72,5 +72,5 @@ def _differences(video: Video, found: Found | None) -> list[Difference]:
         ]
     if video.problem:
         return []
-    now = "missing" if found is None else f"corrupt: {found.reason}"
+    now = "missing" if found is None else corrupt(found.reason)
     return [Difference(video.path, "status", video.status, now)]

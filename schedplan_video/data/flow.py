@@ -29,7 +29,7 @@ from schedplan.errors import UsageError, missing
 
 from .cropping import scaled
 from .decode import DecodeError, VideoInfo, each_frame, probe
-from .manifest import Manifest, Video, read_manifest
+from .manifest import Manifest, Video, corrupt, read_manifest
 from .paths import size_and_date
 from .processes import Alive, Track, for_each, untracked
 from .view import View
@@ -172,7 +172,7 @@ def _row(video: Video, found: VideoInfo | DecodeError | None) -> Video:
     """Return the row of a video's flow; nothing was found where the video cannot be used."""
     facts: dict[str, Any] = dict.fromkeys(VideoInfo._fields)
     if isinstance(found, DecodeError):
-        facts["status"] = f"corrupt: {found.reason}"
+        facts["status"] = corrupt(found.reason)
     elif found is not None:
         facts = found._asdict()
     return replace(video, path=_flow_path(video), modality="flow", **facts)

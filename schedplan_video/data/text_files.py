@@ -30,7 +30,8 @@ def read_table(
     """Yield the place, as `FILE:LINE`, and the cells by column of every row that is not blank.
 
     Args:
-        file: a CSV file whose first row names the columns.
+        file: a CSV file whose first row names the columns; here they are called what `column_name`
+            makes of that. Those without a name are one column.
         required: columns that must be there.
         delimiter: what stands between cells.
 
@@ -41,7 +42,8 @@ def read_table(
     with _reading(file), file.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         rows = _cells(reader, file)
-        where, header = next(rows, (f"{file}:1", []))
+        where, names = next(rows, (f"{file}:1", []))
+        header = [column_name(name) for name in names]
         _check_header(header, required, where)
         for where, row in rows:
             if len(row) != len(header):
@@ -49,6 +51,16 @@ def read_table(
                     f"the row has {len(row)} columns, the header {len(header)}", where=where
                 )
             yield where, dict(zip(header, row, strict=True))
+
+
+def column_name(text: str) -> str:
+    """Return a column's name as it is compared: without spaces around it, in small letters.
+
+    Example:
+        >>> column_name(" Split")
+        'split'
+    """
+    return text.strip().lower()
 
 
 def read_json(file: Path) -> Any:
@@ -90,10 +102,10 @@ def _check_header(header: Sequence[str], required: Sequence[str], where: str) ->
     if not header:
         raise UsageError("the file is empty", where=where, allowed="a row that names the columns")
     for name in header:
-        if header.count(name) > 1:
+        if name and header.count(name) > 1:
             raise UsageError(f"the column {name!r} is there twice", where=where)
     for name in required:
-        if name not in header:
+        if column_name(name) not in header:
             raise UsageError(f"the column {name!r} is missing", where=where, allowed=header)
 
 

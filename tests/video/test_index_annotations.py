@@ -258,6 +258,20 @@ def test_csv_with_labels_puts_the_classes_in_their_order(tmp_path):
     assert {split for _, _, split in facts(read_csv(paths))} == {None}
 
 
+def test_csv_columns_are_known_in_any_letters(tmp_path):
+    text = "Path, split ,CLASS,Group\na.mp4,test,hug,s1\n"
+    (row,) = read_csv(write(tmp_path, {"a.csv": text})).rows
+    assert (row.path, row.split, row.class_name, row.group) == ("a.mp4", "test", "hug", "s1")
+    assert read_csv([tmp_path], {"class": "Group "}).classes == ("s1",)
+
+
+@pytest.mark.parametrize("other", ["a//1.mp4", "./a/1.mp4", "a/./1.mp4", "a/1.mp4/"])
+def test_a_path_is_the_same_however_it_is_written(tmp_path, other):
+    text = f"path,class,split\na/1.mp4,hug,train\n{other},hug,test\n"
+    with pytest.raises(UsageError, match=r"a\.csv:3: the split of 'a/1\.mp4' is 'test', but 'tr"):
+        read_csv(write(tmp_path, {"a.csv": text}))
+
+
 def test_csv_columns_may_have_other_names(tmp_path):
     paths = write(tmp_path, {"a.csv": "file,action,class\na.mp4,hug,9\n"})
     assert facts(read_csv(paths, {"path": "file", "class": "action"})) == [("a.mp4", "hug", None)]
@@ -407,6 +421,7 @@ def test_rows_that_contradict_are_refused_with_both_lines(
         ("csv", "all.csv", "path,class,split\na,hug,dev\n", ["all.csv:2", "unknown split 'dev'"]),
         ("csv", "all.csv", "path,class\n/a.mp4,hug\n", ["all.csv:2", "leaves"]),
         ("csv", "all.csv", "path,class\n,hug\n", ["all.csv:2", "path is empty"]),
+        ("csv", "all.csv", 'path,class\na,"h\rg"\n', ["all.csv:3", "class name", "one line"]),
         ("csv", "all.csv", "path,class\n", ["no video"]),
     ],
 )

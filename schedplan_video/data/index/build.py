@@ -11,7 +11,7 @@ from typing import Any
 from schedplan.errors import UsageError
 
 from ..decode import DecodeError, VideoInfo
-from ..manifest import Manifest, Video
+from ..manifest import Manifest, Video, corrupt
 from ..probing import Found, probe_files
 from ..processes import Track, untracked
 from ..splits import hold_out, quantity
@@ -169,6 +169,6 @@ def _facts(found: Found | None, min_frames: int) -> dict[str, Any]:
     if found is None:
         return {"status": "missing"}
     if isinstance(found, DecodeError):
-        return {"status": f"corrupt: {found.reason}"}
+        return {"status": corrupt(found.reason)}
     short = found.frames < min_frames
     return {**found._asdict(), "status": f"short: below {min_frames} frames" if short else "ok"}
