@@ -282,7 +282,7 @@ def test_what_was_probed_is_kept(clips):
     with pytest.raises(KeyboardInterrupt):
         index(stop_after=13)
     log = ProbeLog(clips / "m.csv")
-    assert len(log.file.read_text().splitlines()) == 13
+    assert len(log.file.read_text().splitlines()) == 14  # the first one says the versions
     log.file.write_text(log.file.read_text()[:-9])  # the last line was cut off
     os.utime(clips / probed[3], ns=(1, 1))
     first, again = probed.copy(), index(stop_after=99)
@@ -429,6 +429,22 @@ def test_a_validation_set_that_groups_make_smaller_is_said(caplog):
     assert "3 videos are set aside as 'val', not 4" in caplog.text
     with pytest.raises(UsageError, match="no video can be set aside as 'test', where 2 should be"):
         split_rows(listed(*"aaabbb"), validation=0, test=2)
+
+
+def test_what_another_decoder_found_is_probed_again(tmp_path, monkeypatch):
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"")
+    with ProbeLog(tmp_path / "m.csv") as log:
+        log.add(file, DecodeError(file, None, "no video stream"))
+    with ProbeLog(tmp_path / "m.csv") as log:
+        assert log.get(file)
+    monkeypatch.setitem(av.library_versions, "libavcodec", (1, 2, 3))
+    with ProbeLog(tmp_path / "m.csv") as log:
+        assert log.get(file) is None
+        log.add(file, DecodeError(file, None, "no video stream"))
+        assert len(log.file.read_text().splitlines()) == 2
+    with ProbeLog(tmp_path / "m.csv") as log:
+        assert log.get(file)
 
 
 def test_an_image_that_changes_in_its_folder_is_noticed(tmp_path, videos):
