@@ -6,10 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from schedplan.errors import UsageError, did_you_mean
 
 from ..manifest import ManifestError, check_text, plain_path
+
+VideoId = Annotated[str, StringConstraints(pattern=r"^[^/]+$")]
+"""What JSON files call a video, whose file is named so."""
 
 
 class AnnotationError(UsageError):

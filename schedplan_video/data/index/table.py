@@ -8,7 +8,7 @@ from pathlib import Path
 from schedplan.errors import did_you_mean
 
 from ..splits import SPLITS
-from ..text_files import column_name, read_table
+from ..text_files import column_name, number_of, read_table
 from .annotations import AnnotationError, Annotations, Row, collect, find_files
 
 COLUMNS = ("path", "class", "label", "split", "group")
@@ -74,13 +74,14 @@ class _Labels:
 
     def add(self, label: str, row: Row) -> None:
         """Note a row's label; it must be a number, and always that of one class."""
-        if not label.isdecimal():
+        number = number_of(label)
+        if number is None:
             raise AnnotationError(
                 f"the label {label!r} is no number from 0 up",
                 where=row.where,
                 hint="a column of names is the column 'class'",
             )
-        first = self._rows.setdefault(int(label), row)
+        first = self._rows.setdefault(number, row)
         if first.class_name != row.class_name:
             raise AnnotationError(
                 f"label {label} is {row.class_name!r}, but {first.class_name!r} at {first.where}",
