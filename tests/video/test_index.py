@@ -350,7 +350,12 @@ def test_a_validation_set_that_is_there_stays():
     ("counts", "options", "message"),
     [
         ({"train_a": 5}, {}, "no test set whose size"),
-        ({"train_a": 5, "test_a": 5}, {}, "the split 'val': 5 of 5 videos cannot be set aside"),
+        (
+            {"train_a": 5, "test_a": 5},
+            {},
+            "as large as the test set, 5 videos, would leave none of the 5 training videos; say how",
+        ),
+        ({"train_a": 5, "test_a": 5}, {"validation": 5}, "the split 'val': 5 of 5 videos cannot"),
         ({"train_a": 5, "test_a": 1}, {"validation": "all"}, "size of the validation set is 'all'"),
         ({"train_a": 5, "open_a": 1}, {}, "here: the row has no split, others have"),
         ({"train_a": 5, "test_a": 1}, {"test": 2}, "the annotations have splits"),

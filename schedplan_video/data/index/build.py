@@ -121,7 +121,14 @@ def _validation_size(rows: Iterable[Row], validation: int | str | None) -> float
             "there is no test set whose size the validation set could have",
             hint="name the annotations of the official validation or test set, or a size",
         )
-    return splits.count("test")
+    tests, training = splits.count("test"), splits.count("train")
+    if tests >= training:
+        raise AnnotationError(
+            f"a validation set as large as the test set, {tests} videos,"
+            f" would leave none of the {training} training videos",
+            hint="say how large it shall be",
+        )
+    return tests
 
 
 def _set_aside(rows: Sequence[Row], split: str, size: float, seed: int) -> list[Row]:

@@ -93,7 +93,8 @@ def read_manifest(
         places.append(where)
         rows.append(_video(cells, where))
     try:
-        return Manifest(Path(videos) if videos else file.parent, tuple(rows), allow_missing)
+        folder = Path(videos) if videos else file.parent
+        return Manifest(folder, tuple(rows), allow_missing, file)
     except ManifestError as error:
         raise error.at(places[int(error.path[0])] if error.path else str(file)) from None
 

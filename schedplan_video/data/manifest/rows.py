@@ -6,7 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -163,6 +163,7 @@ class Manifest:
         videos: the rows, in the file's order; at least one.
         allow_missing: how many videos of a split may be unusable, as a number or a share such as
             "1%"; by default none.
+        file: where it was read, for messages.
 
     Raises:
         ManifestError: no video, a path twice, two modalities, two names for one label or two labels
@@ -179,6 +180,7 @@ class Manifest:
     folder: Path
     videos: tuple[Video, ...]
     allow_missing: int | str = 0
+    file: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         quantity(self.allow_missing, len(self.videos), "allow_missing")
@@ -246,24 +248,29 @@ class Manifest:
         Raises:
             ManifestError: a split has no video, or more that cannot be used than are allowed.
         """
-        usable = [video for video in self.videos if video.problem is None]
         for name in names:
-            self._check_split(name, sum(video.split == name for video in usable))
-        return tuple(video for video in usable if video.split in names)
+            self._check_split(name)
+        return tuple(v for v in self.videos if v.split in names and v.problem is None)
 
-    def _check_split(self, name: str, usable: int) -> None:
-        listed = sum(video.split == name for video in self.videos)
+    def _check_split(self, name: str) -> None:
+        where = str(self.file or self.folder)
+        listed, lost = sum(video.split == name for video in self.videos), self.unusable(name)
         if not listed:
+            what = f"no video is in the split {name!r}"
+            raise ManifestError(what, where=where, allowed=self.splits)
+        if not lost:
+            return
+        what = (
+            f"{count_problems(lost)} of {listed} videos of the split {name!r},"
+            f" such as {lost[0].path} ({lost[0].status})"
+        )
+        if len(lost) == listed:
+            hint = "mend them and index again"
+            raise ManifestError(f"{what}; so none is left", where=where, hint=hint)
+        if len(lost) > quantity(self.allow_missing, listed, "allow_missing"):
             raise ManifestError(
-                f"no video is in the split {name!r}", where=str(self.folder), allowed=self.splits
-            )
-        allowed = quantity(self.allow_missing, listed, "allow_missing")
-        if listed - usable > allowed or not usable:
-            lost = self.unusable(name)
-            raise ManifestError(
-                f"{count_problems(lost)} of {listed} videos of the split {name!r},"
-                f" such as {lost[0].path} ({lost[0].status})",
-                where=str(self.folder),
+                what,
+                where=where,
                 allowed=f"{self.allow_missing} (allow_missing)",
                 hint="mend them and index again, or allow more",
             )
