@@ -62,7 +62,8 @@ def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
 def test_evaluate_prints_and_writes_what_it_found(manifest, snapshot, tmp_path) -> None:
     scores, confusion = tmp_path / "new" / "scores.npz", tmp_path / "confusion.csv"
     one_more = manifest.with_name("eight.csv")
-    gone = "gone.mp4,5,{},test,,,,,,,,rgb,missing,1\n".format(read_manifest(manifest).classes[5])
+    name = read_manifest(manifest).classes[5]
+    gone = f"gone.mp4,5,{name},test,,,,,,,,rgb,missing,1\n"
     one_more.write_text(manifest.read_text() + gone)
     places = ("evaluate", snapshot, "--manifest", one_more, "--device", "cpu", "--workers", 1)
     files = ("--scores", scores, "--confusion", confusion)

@@ -353,7 +353,7 @@ def test_a_validation_set_that_is_there_stays():
         (
             {"train_a": 5, "test_a": 5},
             {},
-            "as large as the test set, 5 videos, would leave none of the 5 training videos; say how",
+            "as large as the test set, 5 videos, would leave none of the 5 training videos; say",
         ),
         ({"train_a": 5, "test_a": 5}, {"validation": 5}, "the split 'val': 5 of 5 videos cannot"),
         ({"train_a": 5, "test_a": 1}, {"validation": "all"}, "size of the validation set is 'all'"),
