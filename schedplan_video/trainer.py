@@ -66,6 +66,7 @@ class VideoTrainer:
             `["train", "val"]` once the plan is known.
         validation_split: which one to measure on.
         workers: processes that decode videos, for each one that trains; 0 decodes in that itself.
+            See `data.loader.ClipLoader` for what a script with workers must do.
         time_limit: seconds that they may keep a batch waiting, up to a week.
         device: `auto`, `cpu`, `cuda` or `cuda:N`. `cuda` is one GPU for each process.
         precision: what the bulk of the network computes in: `float32`, `bfloat16`, `float16` (with
