@@ -14,7 +14,7 @@ import torch
 from schedplan.errors import UsageError
 from schedplan_video import engine
 from schedplan_video.config import StageSettings, check_defaults, stage_settings
-from schedplan_video.data.loader import TIME_LIMIT
+from schedplan_video.data.loader import TIME_LIMIT, check_time_limit
 from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
 from schedplan_video.data.splits import split_names
 from schedplan_video.data.toy import make_toy
@@ -66,7 +66,8 @@ class VideoTrainer:
             `["train", "val"]` once the plan is known.
         validation_split: which one to measure on.
         workers: processes that decode videos, for each one that trains; 0 decodes in that itself.
-        time_limit: seconds that they may keep a batch waiting.
+            See `data.loader.ClipLoader` for what a script with workers must do.
+        time_limit: seconds that they may keep a batch waiting, up to a week.
         device: `auto`, `cpu`, `cuda` or `cuda:N`. `cuda` is one GPU for each process.
         precision: what the bulk of the network computes in: `float32`, `bfloat16`, `float16` (with
             scaled gradients), or `auto`, see `engine.find_precision`.
@@ -242,10 +243,7 @@ class VideoTrainer:
         """Check the options that are about machines."""
         if self.workers < 0:
             raise UsageError(f"workers is {self.workers}", allowed="0 or more", path=("workers",))
-        if not self.time_limit > 0:
-            raise UsageError(
-                f"time_limit is {self.time_limit}", allowed="above 0", path=("time_limit",)
-            )
+        check_time_limit(self.time_limit)
         engine.find_precision(self.precision, torch.device("cpu"))
         for name, used in {
             "float16": self.precision == "float16",

@@ -68,7 +68,8 @@ def evaluate(
     confused = confusion(found.scores, found.labels)
     if confusion_:
         write_text(confusion_, _as_csv(confused, listed.classes))
-    metrics, by_class = measure(found), _by_class(confused, listed.classes)
+    counts = {"videos": len(found.rows), "skipped": len(listed.unusable(split))}
+    metrics, by_class = {**counts, **measure(found)}, _by_class(confused, listed.classes)
     title = f"{split}: {clips} x {crops} views"
     shown = Group(pairs_table(title, metrics), _class_table(by_class))
     facts = {"snapshot": str(snapshot), "split": split, **views, **metrics}

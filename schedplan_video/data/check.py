@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .decode import DecodeError, VideoInfo
-from .manifest import Manifest, Video
+from .decode import VideoInfo
+from .manifest import Manifest, Video, corrupt
 from .paths import is_there
 from .probing import Found, probe_files
 from .processes import Track, untracked
 
 _COMPARED = ("frames", "width", "height", "rotation")
-_DECODES = "decodes"
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,9 @@ def check_videos(
 ) -> list[Difference]:
     """Decode every video of a manifest and compare; columns without a value are passed over.
 
+    A video that is listed as one that cannot be used is not asked why it cannot, only whether it
+    decodes by now; nothing is lost if the reason is another one.
+
     Args:
         manifest: the videos.
         workers: processes that decode; see `probe_files`.
@@ -59,20 +61,16 @@ def check_videos(
 
 
 def _differences(video: Video, found: Found | None) -> list[Difference]:
-    state = video.problem if video.problem in ("missing", "corrupt") else _DECODES
-    if found is None:
-        now, reason = "missing", "missing"
-    elif isinstance(found, DecodeError):
-        now, reason = "corrupt", f"corrupt: {found.reason}"
-    else:
-        now, reason = _DECODES, _DECODES
-    if now != state:
-        return [Difference(video.path, "status", video.status, reason)]
-    if found is None or isinstance(found, DecodeError):
+    if isinstance(found, VideoInfo):
+        if video.problem in ("missing", "corrupt"):
+            return [Difference(video.path, "status", video.status, "decodes")]
+        facts = found._asdict()
+        return [
+            Difference(video.path, name, getattr(video, name), facts[name])
+            for name in _COMPARED
+            if getattr(video, name) not in (None, facts[name])
+        ]
+    if video.problem:
         return []
-    facts = found._asdict()
-    return [
-        Difference(video.path, name, getattr(video, name), facts[name])
-        for name in _COMPARED
-        if name in facts and getattr(video, name) not in (None, facts[name])
-    ]
+    now = "missing" if found is None else corrupt(found.reason)
+    return [Difference(video.path, "status", video.status, now)]

@@ -12,6 +12,7 @@ x264 rounds levels a little further, and not always alike: equal flow may differ
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from schedplan.errors import UsageError, missing
 
 from .cropping import scaled
 from .decode import DecodeError, VideoInfo, each_frame, probe
-from .manifest import Manifest, Video, read_manifest
+from .manifest import Manifest, Video, corrupt, read_manifest
 from .paths import size_and_date
 from .processes import Alive, Track, for_each, untracked
 from .view import View
@@ -124,7 +125,8 @@ def compute_flow(
 
     Raises:
         MissingDependencyError: OpenCV with its contributed modules is not installed.
-        UsageError: flow of flow, a folder for something else, or in use by another process.
+        UsageError: flow of flow; a folder that holds, or lies among, the videos, or is for
+            something else; or one in use by another process.
 
     Example:
         >>> compute_flow(read_manifest("toy/manifest.csv"), "flow", workers=2)  # doctest: +SKIP
@@ -133,15 +135,28 @@ def compute_flow(
     if manifest.modality != "rgb":
         raise UsageError("these videos are optical flow themselves", where=str(manifest.folder))
     out = Path(out).absolute()
-    listed = out / MANIFEST
-    if listed.exists() and read_manifest(listed).modality != "flow":
-        raise UsageError("the folder holds a manifest of other videos", where=str(out))
+    _check_apart(out, manifest)
     files = {manifest.path(video): video for video in manifest.videos if video.problem is None}
     task = partial(_compute, out, settings or FlowSettings())
     with _held(out):
         found = dict(track(for_each(files, task, workers), len(files)))
     rows = [_row(video, found.get(manifest.path(video))) for video in manifest.videos]
     return Manifest(out, tuple(rows), manifest.allow_missing)
+
+
+def _check_apart(out: Path, manifest: Manifest) -> None:
+    """Raise `UsageError` if flow in `out` could be taken for a video of the manifest's dataset."""
+    folders = {manifest.path(video).parent for video in manifest.videos}
+    videos, place = Path(os.path.commonpath(folders)).resolve(), out.resolve()
+    if place.is_relative_to(videos) or videos.is_relative_to(place):
+        raise UsageError(
+            f"flow would be among the videos in {videos}",
+            where=str(out),
+            hint="name another folder",
+        )
+    listed = out / MANIFEST
+    if listed.exists() and read_manifest(listed).modality != "flow":
+        raise UsageError("the folder holds a manifest of other videos", where=str(out))
 
 
 def rgb_path(video: Video) -> str:
@@ -158,7 +173,7 @@ def _row(video: Video, found: VideoInfo | DecodeError | None) -> Video:
     """Return the row of a video's flow; nothing was found where the video cannot be used."""
     facts: dict[str, Any] = dict.fromkeys(VideoInfo._fields)
     if isinstance(found, DecodeError):
-        facts["status"] = f"corrupt: {found.reason}"
+        facts["status"] = corrupt(found.reason)
     elif found is not None:
         facts = found._asdict()
     return replace(video, path=_flow_path(video), modality="flow", **facts)

@@ -1,17 +1,27 @@
 """Batches of clips: in an order that can be repeated, shared out to ranks, read by workers.
 
 An epoch's order is a function of (seed, epoch), whatever the number of ranks and workers. torch's
-`DataLoader` does the reading ahead, the pinning of memory and the time limit; what is added here
-is that every error says which videos were being read.
+`DataLoader` does the reading ahead and the pinning of memory; what is added here is a time limit,
+and that every error says which videos were being read.
+
+Workers are forked by a server that has imported what they need and done nothing else: a fork of
+this process would take over half of what its threads, of PyAV and torch, were at.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import pickle
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Set
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from functools import cached_property, partial
+from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
+from threading import Thread
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_
 from schedplan.errors import SchedplanError, UsageError
 
 from .dataset import ClipDataset, Item
+from .processes import interrupts_blocked
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Clips (B, T, C, H, W) uint8, labels (B,) and rows (B,); clips of one video stand together."""
@@ -27,7 +38,11 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 TIME_LIMIT = 300.0
 """Seconds for which a batch may keep waiting; the decoder gives up on a single video before."""
 
-_DEATH = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.]+)")
+_LONGEST = 604800.0
+
+_DEATH = re.compile(r"DataLoader worker \(pid\(s\) ([\d, ]+)\) exited unexpectedly")
+
+_T = TypeVar("_T")
 
 
 class LoaderError(UsageError):
@@ -50,11 +65,12 @@ class ClipLoader:
         dataset: the clips; those for training are shuffled.
         batch_size: items of a batch; the last batch of an epoch may have fewer.
         workers: processes that decode; they live as long as the loader, and each reads 2 batches
-            ahead. 0 decodes in this process.
+            ahead. A script with workers must do its work below `if __name__ == "__main__"`. 0
+            decodes in this process.
         rank: which share of the rows is wanted, from 0.
         world_size: number of shares.
-        time_limit: seconds that workers may keep a batch waiting; without workers, only the
-            decoder's own limit holds.
+        time_limit: seconds that workers may keep a batch waiting, up to a week; without workers,
+            only the decoder's own limit holds.
         pin_memory: whether batches lie in page-locked memory, from which a GPU can take them while
             it computes.
 
@@ -80,8 +96,8 @@ class ClipLoader:
     ) -> None:
         _check(batch_size >= 1, "batch_size", batch_size, "1 or more")
         _check(workers >= 0, "workers", workers, "0 or more")
-        _check(time_limit > 0, "time_limit", time_limit, "seconds above 0")
-        self._dataset = dataset
+        check_time_limit(time_limit)
+        self._dataset, self._workers, self._time_limit = dataset, workers, time_limit
         self._order = EpochSampler(
             len(dataset),
             shuffle=dataset.train,
@@ -90,18 +106,20 @@ class ClipLoader:
             rank=rank,
             world_size=world_size,
         )
-        self._reading = _Reading(dataset, workers)
-        self._batches = DataLoader(
-            self._reading,
+        self._load = partial(
+            DataLoader,
             batch_size=batch_size,
             sampler=self._order,
             num_workers=workers,
+            multiprocessing_context=_server() if workers else None,
             persistent_workers=workers > 0,
-            timeout=time_limit if workers else 0,
+            worker_init_fn=_begin_work,
             pin_memory=pin_memory,
             collate_fn=_collate,
             generator=torch.Generator(),  # or it would draw from torch's own
         )
+        self._open = self._begun = False
+        self._renew()
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
@@ -109,46 +127,97 @@ class ClipLoader:
 
     @contextmanager
     def epoch(self, number: int = 0) -> Iterator[Iterator[Batch]]:
-        """Give the batches of an epoch, from 0; the `with` block is to use them up.
+        """Give the batches of an epoch, from 0, for as long as the `with` block lasts.
 
         Raises:
             DecodeError: a video cannot be decoded.
-            LoaderError: no batch in time, or a worker has died. torch may notice that anywhere in
-                the block, which is why there is one.
+            LoaderError: no batch in time, or a worker has died.
+            UsageError: another epoch of this loader is open.
         """
-        self._order.epoch = number
+        if self._open:
+            raise UsageError(
+                f"epoch {self._order.epoch} of this loader is still open",
+                hint="end it first, or make another loader",
+            )
+        self._open, self._order.epoch = True, number
         try:
-            yield map(_raise_errors, self._batches)
-        except RuntimeError as error:
-            if told := self._told(error):
+            with closing(self._read(self._begin())) as batches:
+                yield batches
+        finally:
+            self._open = False
+
+    def _begin(self) -> Iterator[Any]:
+        if self._workers and self._begun:
+            return self._wait(lambda: iter(self._batches))
+        self._begun = True
+        with interrupts_blocked():
+            return iter(self._batches)  # in this thread: torch asks for its CUDA device
+
+    def _read(self, batches: Iterator[Any]) -> Generator[Batch, None, None]:
+        while (batch := self._wait(lambda: next(batches, None))) is not None:
+            if isinstance(batch, SchedplanError):
+                raise batch
+            yield batch
+
+    def _wait(self, work: Callable[[], _T]) -> _T:
+        """Return what `work` returns, which may wait for workers.
+
+        It does so in a thread, since torch looks after its workers only while it waits without a
+        limit: then it says within seconds that one has died.
+        """
+        if not self._workers:
+            return work()
+        result: Future[_T] = Future()
+        Thread(target=_settle, args=(result, work), daemon=True).start()
+        try:
+            return result.result(self._time_limit)
+        except BaseException as error:
+            told = self._told(error)
+            self._renew()
+            if told:
                 raise told from error
             raise
 
-    def _told(self, error: RuntimeError) -> LoaderError | None:
-        """Return what torch says about its workers in this project's words."""
+    def _told(self, error: BaseException) -> LoaderError | None:
+        """Return what became of the workers, in this project's words."""
         where = f"rank {self._order.rank}"
-        if str(error).startswith("DataLoader timed out"):
+        if isinstance(error, TimeoutError):
             return LoaderError(
-                f"no batch came within {self._batches.timeout:g} seconds"
-                f"; being read: {self._files()}",
+                f"no batch came within {self._time_limit:g} seconds"
+                f"; being read: {self._files(self._reading.processes)}",
                 where=where,
                 hint="see whether the disk or network share answers, or raise time_limit",
             )
-        # Which signal it was may be told by the cause only.
-        deaths = (_DEATH.match(str(each)) for each in (error.__cause__, error))
-        for death in filter(None, deaths):
-            processes = {int(number) for number in death[1].split(",")}
+        death = _DEATH.match(str(error))
+        if not death:
+            return None
+        dead = {int(number) for number in death[1].split(",")}
+        if not dead <= self._reading.processes:
             return LoaderError(
-                f"a worker process {death[2]}; being read: {self._files(processes)}",
+                "a worker process could not be started",
                 where=where,
-                hint="if memory or shared memory ran short, fewer workers or smaller batches help",
+                hint='a script must do its work below `if __name__ == "__main__"`',
             )
-        return None
+        return LoaderError(
+            f"a worker process has died; being read: {self._files(dead)}",
+            where=where,
+            hint="if memory or shared memory ran short, fewer workers or smaller batches help",
+        )
 
-    def _files(self, processes: set[int] | None = None) -> str:
-        """Name the videos that the workers, or some of them, are reading."""
+    def _files(self, processes: Set[int]) -> str:
+        """Name the videos that some workers are reading."""
         rows = self._reading.rows(processes)
         return ", ".join(self._dataset.path(row) for row in rows) or "nothing"
+
+    def _renew(self) -> None:
+        """Have new workers for the next epoch, and end the old ones, which may hang."""
+        if self._begun:
+            old = self._reading.processes
+            for process in multiprocessing.active_children():
+                if process.pid in old:
+                    process.kill()
+        self._begun, self._reading = False, _Reading(self._dataset, self._workers)
+        self._batches = self._load(self._reading)
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -233,10 +302,21 @@ class _Reading(Dataset[Any]):
         # Process and row of each worker, in memory that they share with this process.
         self._now = torch.full((workers, 2), -1).share_memory_()
 
+    @cached_property
+    def _packed(self) -> bytes:
+        """The dataset, pickled once for all workers: large ones take a second or two."""
+        return pickle.dumps(self.dataset)
+
+    def __getstate__(self) -> tuple[torch.Tensor, bytes]:
+        return self._now, self._packed
+
+    def __setstate__(self, state: tuple[torch.Tensor, bytes]) -> None:
+        self._now, self.dataset = state[0], pickle.loads(state[1])
+
     def __getitem__(self, key: tuple[int, int]) -> Item | SchedplanError:
         worker = get_worker_info()
         if worker:
-            self._now[worker.id] = torch.tensor([os.getpid(), key[1]])
+            self._now[worker.id, 1] = key[1]
         try:
             return self.dataset[key]
         except SchedplanError as error:
@@ -245,13 +325,47 @@ class _Reading(Dataset[Any]):
             if worker:
                 self._now[worker.id, 1] = -1
 
-    def rows(self, processes: set[int] | None = None) -> list[int]:
-        """Return the rows being read, by any worker or by some processes."""
-        return [
-            row
-            for process, row in self._now.tolist()
-            if row >= 0 and (processes is None or process in processes)
-        ]
+    def sign_in(self, worker: int) -> None:
+        """Note which process a worker is."""
+        self._now[worker, 0] = os.getpid()
+
+    @property
+    def processes(self) -> set[int]:
+        """Those that have begun to work."""
+        return {process for process, _ in self._now.tolist() if process >= 0}
+
+    def rows(self, processes: Set[int]) -> list[int]:
+        """Return the rows being read by some processes."""
+        return [row for process, row in self._now.tolist() if row >= 0 and process in processes]
+
+
+def _server() -> BaseContext:
+    """Return what starts workers."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _begin_work(worker: int) -> None:
+    """Sign in, and see to it that this process does not outlive the one that it works for.
+
+    torch sees only whether the parent is alive, and that is the server.
+    """
+    get_worker_info().dataset.sign_in(worker)
+    employer = multiprocessing.parent_process()
+    Thread(target=_end_with, args=(employer.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _settle(result: Future[_T], work: Callable[[], _T]) -> None:
+    try:
+        result.set_result(work())
+    except BaseException as error:  # whoever waits must hear of anything
+        result.set_exception(error)
 
 
 def _collate(items: list[Item | SchedplanError]) -> Batch | SchedplanError:
@@ -266,10 +380,9 @@ def _collate(items: list[Item | SchedplanError]) -> Batch | SchedplanError:
     return clips.permute(0, 1, 4, 2, 3), labels, rows
 
 
-def _raise_errors(batch: Batch | SchedplanError) -> Batch:
-    if isinstance(batch, SchedplanError):
-        raise batch
-    return batch
+def check_time_limit(seconds: float) -> None:
+    """Raise `UsageError` unless so long can be waited for a batch."""
+    _check(0 < seconds <= _LONGEST, "time_limit", seconds, f"above 0, {_LONGEST:g} at most")
 
 
 def _check(fits: bool, name: str, value: object, allowed: str) -> None:

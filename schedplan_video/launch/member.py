@@ -90,14 +90,10 @@ def serve(driver: tuple[str, int], key: str, home: bool, done: Event) -> None:
         done: to be set when the driver says that this is the end.
     """
     os.dup2(2, 1)  # what is printed here is no data of the driver's
-    # Processes that decode notice the end of this one only if it has forked them itself.
-    multiprocessing.set_start_method("fork", force=True)
     store, number, size = next(distributed.rendezvous("env://"))
     local, neighbours = (int(os.environ[f"LOCAL_{each}"]) for each in ("RANK", "WORLD_SIZE"))
     name = f"process {os.getpid()} on {socket.gethostname()}"
     connection = Client(driver, authkey=bytes.fromhex(key))
-    # Processes that decode must not keep it open, or nobody would see that this one has died.
-    os.register_at_fork(after_in_child=connection.close)
     send(connection, Hello(number, size, local, neighbours, home, name))
     requests: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_listen, args=(connection, requests), daemon=True).start()

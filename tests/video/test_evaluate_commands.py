@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,9 +61,15 @@ def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
 
 def test_evaluate_prints_and_writes_what_it_found(manifest, snapshot, tmp_path) -> None:
     scores, confusion = tmp_path / "new" / "scores.npz", tmp_path / "confusion.csv"
-    places = ("evaluate", snapshot, "--manifest", manifest, "--device", "cpu", "--workers", 1)
-    done = run(*places, "--scores", scores, "--confusion", confusion, "-f", "json")
+    one_more = manifest.with_name("eight.csv")
+    name = read_manifest(manifest).classes[5]
+    gone = f"gone.mp4,5,{name},test,,,,,,,,rgb,missing,1\n"
+    one_more.write_text(manifest.read_text() + gone)
+    places = ("evaluate", snapshot, "--manifest", one_more, "--device", "cpu", "--workers", 1)
+    files = ("--scores", scores, "--confusion", confusion)
+    done = run(*places, *files, "--allow-missing", 1, "-f", "json")
     report = json.loads(done.stdout)
+    assert (report["videos"], report["skipped"]) == (7, 1)
     assert (report["split"], report["clips"], report["crops"]) == ("test", 10, 3)
     classes = read_manifest(manifest).classes
     assert [row["class"] for row in report["by_class"]] == list(classes)
@@ -96,6 +103,7 @@ def test_evaluate_measures_as_planning_does_on_request(manifest, snapshot, train
     assert {name: report[name] for name in expected} == pytest.approx(expected)
     table = run(*places, *planning).stdout
     assert "val: 1 x 1 views" in table
+    assert re.search(r"videos +│ 8 .*\n.*skipped +│ 0 ", table)
     assert "mean_top135" in table
     assert "vertical_red_first" in table
 

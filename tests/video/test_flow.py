@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedplan.errors import UsageError
+from schedplan_video.data.check import Difference, check_videos
 from schedplan_video.data.dataset import ClipDataset
 from schedplan_video.data.decode import DecodeError, probe, read_frames
 from schedplan_video.data.flow import MANIFEST, FlowSettings, compute_flow
@@ -211,6 +212,21 @@ def test_videos_without_flow_keep_their_rows(tmp_path):
     assert sorted(path.name for path in (tmp_path / "flow").iterdir()) == [".lock", "good.mp4.mp4"]
 
 
+def test_a_check_finds_what_cannot_be_used_as_it_is_listed(tmp_path):
+    folder = tmp_path / "videos"
+    pan(folder / "good.mp4", 1, 0)
+    pan(folder / "short.mp4", 1, 0, frames=2)
+    (folder / "text.mp4").write_text("no video")
+    manifest = listed(folder, "good.mp4", "short.mp4", "text.mp4", "lost.mp4")
+    good, short, text, lost = manifest.videos
+    rows = (good, replace(short, status="short"), text, replace(lost, status="missing"))
+    made = compute_flow(Manifest(folder, rows), tmp_path / "flow")
+    assert [video.problem for video in made.videos] == [None, "short", "corrupt", "missing"]
+    assert check_videos(made) == []
+    made.path(good := made.videos[0]).unlink()
+    assert check_videos(made) == [Difference(good.path, "status", "ok", "missing")]
+
+
 def test_pictures_are_no_flow(videos):
     with pytest.raises(DecodeError, match=r"one\.mp4: frame 0: no optical flow: its pixels are"):
         read_frames(encode(videos.folder / "one.mp4", "libx264", LOSSLESS), [0], modality="flow")
@@ -228,10 +244,21 @@ def test_a_folder_is_written_by_one_process_at_a_time(videos, tmp_path):
         compute_flow(videos, tmp_path / "flow")
 
 
-def test_a_manifest_of_pictures_is_not_overwritten(videos):
-    write_manifest(videos, videos.folder / MANIFEST)
+def test_a_manifest_of_pictures_is_not_overwritten(videos, tmp_path):
+    write_manifest(listed(tmp_path / "flow", "c.mp4"), tmp_path / "flow" / MANIFEST)
     with pytest.raises(UsageError, match="holds a manifest of other videos"):
-        compute_flow(videos, videos.folder)
+        compute_flow(videos, tmp_path / "flow")
+
+
+@pytest.mark.parametrize("out", [".", "videos", "videos/flow", "videos/b/flow", "link"])
+def test_flow_is_kept_apart_from_the_videos(videos, tmp_path, out):
+    (tmp_path / "link").symlink_to(videos.folder, target_is_directory=True)
+    above = Manifest(tmp_path, tuple(replace(v, path=f"videos/{v.path}") for v in videos.videos))
+    for manifest in (videos, above):
+        with pytest.raises(UsageError, match=r"would be among the videos.*another folder"):
+            compute_flow(manifest, tmp_path / out)
+    assert not list(tmp_path.rglob("*.mp4.mp4"))
+    assert compute_flow(above, tmp_path / "flow").videos[0].status == "ok"
 
 
 @pytest.mark.parametrize("workers", [0, 1])

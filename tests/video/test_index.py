@@ -229,7 +229,7 @@ def test_two_rows_of_one_file_are_refused(tmp_path, videos):
     (tmp_path / "trainlist01.txt").write_text("A/v.avi 1\nB/v.avi 2\n")
     (tmp_path / "testlist01.txt").write_text("A/w.avi\n")
     copy(videos[0], tmp_path / "root" / "v.mp4")
-    with pytest.raises(UsageError, match=r"trainlist01\.txt:2: v\.mp4 is the file .*txt:1"):
+    with pytest.raises(UsageError, match=r"trainlist01\.txt:2: .*v\.mp4 is the file .*txt:1"):
         index_videos(
             read_ucf101([tmp_path]), tmp_path / "root", ProbeLog(tmp_path / "m.csv"), validation=0
         )
@@ -283,7 +283,7 @@ def test_what_was_probed_is_kept(clips):
     with pytest.raises(KeyboardInterrupt):
         index(stop_after=13)
     log = ProbeLog(clips / "m.csv")
-    assert len(log.file.read_text().splitlines()) == 13
+    assert len(log.file.read_text().splitlines()) == 14  # the first one says the versions
     log.file.write_text(log.file.read_text()[:-9])  # the last line was cut off
     os.utime(clips / probed[3], ns=(1, 1))
     first, again = probed.copy(), index(stop_after=99)
@@ -359,7 +359,12 @@ def test_a_validation_set_that_is_there_stays():
     ("counts", "options", "message"),
     [
         ({"train_a": 5}, {}, "no test set whose size"),
-        ({"train_a": 5, "test_a": 5}, {}, "the split 'val': 5 of 5 videos cannot be set aside"),
+        (
+            {"train_a": 5, "test_a": 5},
+            {},
+            "as large as the test set, 5 videos, would leave none of the 5 training videos; say",
+        ),
+        ({"train_a": 5, "test_a": 5}, {"validation": 5}, "the split 'val': 5 of 5 videos cannot"),
         ({"train_a": 5, "test_a": 1}, {"validation": "all"}, "size of the validation set is 'all'"),
         ({"train_a": 5, "open_a": 1}, {}, "here: the row has no split, others have"),
         ({"train_a": 5, "test_a": 1}, {"test": 2}, "the annotations have splits"),
@@ -404,6 +409,13 @@ def test_a_link_that_leads_back_is_not_followed(clips):
     )
 
 
+def test_a_link_to_another_rows_file_is_refused(clips):
+    (clips / "wave" / "again.mp4").symlink_to(clips / "bow" / "1.mp4")
+    said = r"/wave/again\.mp4: .*/bow/1\.mp4 is the file of this row and of .*/bow/1\.mp4"
+    with pytest.raises(UsageError, match=said):
+        index_folders(clips)
+
+
 def test_a_root_may_lead_over_its_parent(clips, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -431,6 +443,22 @@ def test_a_validation_set_that_groups_make_smaller_is_said(caplog):
     assert "3 videos are set aside as 'val', not 4" in caplog.text
     with pytest.raises(UsageError, match="no video can be set aside as 'test', where 2 should be"):
         split_rows(listed(*"aaabbb"), validation=0, test=2)
+
+
+def test_what_another_decoder_found_is_probed_again(tmp_path, monkeypatch):
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"")
+    with ProbeLog(tmp_path / "m.csv") as log:
+        log.add(file, DecodeError(file, None, "no video stream"))
+    with ProbeLog(tmp_path / "m.csv") as log:
+        assert log.get(file)
+    monkeypatch.setitem(av.library_versions, "libavcodec", (1, 2, 3))
+    with ProbeLog(tmp_path / "m.csv") as log:
+        assert log.get(file) is None
+        log.add(file, DecodeError(file, None, "no video stream"))
+        assert len(log.file.read_text().splitlines()) == 2
+    with ProbeLog(tmp_path / "m.csv") as log:
+        assert log.get(file)
 
 
 def test_an_image_that_changes_in_its_folder_is_noticed(tmp_path, videos):

@@ -258,6 +258,20 @@ def test_csv_with_labels_puts_the_classes_in_their_order(tmp_path):
     assert {split for _, _, split in facts(read_csv(paths))} == {None}
 
 
+def test_csv_columns_are_known_in_any_letters(tmp_path):
+    text = "Path, split ,CLASS,Group\na.mp4,test,hug,s1\n"
+    (row,) = read_csv(write(tmp_path, {"a.csv": text})).rows
+    assert (row.path, row.split, row.class_name, row.group) == ("a.mp4", "test", "hug", "s1")
+    assert read_csv([tmp_path], {"class": "Group "}).classes == ("s1",)
+
+
+@pytest.mark.parametrize("other", ["a//1.mp4", "./a/1.mp4", "a/./1.mp4", "a/1.mp4/"])
+def test_a_path_is_the_same_however_it_is_written(tmp_path, other):
+    text = f"path,class,split\na/1.mp4,hug,train\n{other},hug,test\n"
+    with pytest.raises(UsageError, match=r"a\.csv:3: the split of 'a/1\.mp4' is 'test', but 'tr"):
+        read_csv(write(tmp_path, {"a.csv": text}))
+
+
 def test_csv_columns_may_have_other_names(tmp_path):
     paths = write(tmp_path, {"a.csv": "file,action,class\na.mp4,hug,9\n"})
     assert facts(read_csv(paths, {"path": "file", "class": "action"})) == [("a.mp4", "hug", None)]
@@ -356,6 +370,17 @@ def test_rows_that_contradict_are_refused_with_both_lines(
         ("kinetics", "val.csv", KINETICS["val.csv"] + "a,b,1,2,dev,0\n", ["val.csv:3", "'dev'"]),
         ("kinetics", "val.csv", KINETICS["val.csv"] + ",b,1,2,val,0\n", ["val.csv:3", "label"]),
         ("kinetics", "val.csv", KINETICS["val.csv"] + 'a,"b,1,2,val,0\n', ["val.csv:"]),
+        *(
+            ("kinetics", "val.csv", KINETICS["val.csv"] + f"a,{row},val,0\n", ["val.csv:3", part])
+            for row, part in (
+                ("b/c,1,2", "'b/c' is no youtube_id"),
+                ("b\0,1,2", "one line"),
+                ("b,-1,2", "'-1'"),
+                ("b,1,nan", "'nan'"),
+                ("b,1,1000000", "0 to 999999"),
+            )
+        ),
+        ("ucf101", "classInd.txt", "9" * 5000 + " A\n", ["classInd.txt:1", "NUMBER NAME"]),
         ("ucf101", "classInd.txt", "0 ApplyEyeMakeup\n1 HandstandPushups\n", ["1, 2, 3"]),
         ("ucf101", "classInd.txt", "ApplyEyeMakeup\n", ["classInd.txt:1", "NUMBER NAME"]),
         ("ucf101", "classInd.txt", "1 ApplyEyeMakeup\n2 Archery\n", ["folder is 'Handstand"]),
@@ -383,6 +408,7 @@ def test_rows_that_contradict_are_refused_with_both_lines(
             ["train.csv:1", "unknown class", "did you mean 'Holding something'"],
         ),
         ("ssv1", "something-something-v1-train.csv", "7\n", ["train.csv:1", "ID;LABEL"]),
+        ("ssv1", "something-something-v1-train.csv", "7/8;Holding\n", ["train.csv:1", "ID;LABEL"]),
         (
             "ssv1",
             "something-something-v1-labels.csv",
@@ -390,8 +416,15 @@ def test_rows_that_contradict_are_refused_with_both_lines(
             ["class list has 'Holding something' twice"],
         ),
         ("ssv2", "something-something-v2-train.json", "[{", ["train.json:1", "no JSON"]),
-        ("ssv2", "something-something-v2-train.json", "{}", ["train.json", "no list"]),
-        ("ssv2", "something-something-v2-train.json", '[{"id": 1}]', ["entry 1", "a template"]),
+        ("ssv2", "something-something-v2-train.json", "{}", ["train.json: Input", "list, not {}"]),
+        ("ssv2", "something-something-v2-train.json", '[{"id": 1}]', ["json: [0].template: Field"]),
+        ("ssv2", "something-something-v2-train.json", "[1]", ["json: [0]: ", "dictionary, not 1"]),
+        *(
+            ("ssv2", "something-something-v2-train.json", text, ["json: [1].id: ", f"not {said}"])
+            for value, said in (("null", None), ('""', "''"), ('"a/b"', "'a/b'"))
+            for text in [f'[{{"id": 1, "template": "a"}}, {{"id": {value}, "template": "a"}}]']
+        ),
+        ("ssv2", "something-something-v2-labels.json", '{"a": 0, "b": 1.9}', ["json: b: ", "1.9"]),
         ("ssv2", "something-something-v2-labels.json", '{"Holding": "1"}', ["labels.json", "0"]),
         (
             "ssv2",
@@ -402,11 +435,13 @@ def test_rows_that_contradict_are_refused_with_both_lines(
         ("csv", "all.csv", "path,class,label\na,hug,1\nb,kick,2\n", ["all.csv:3", "none is 0"]),
         ("csv", "all.csv", "path,class,label\na,hug,0\nb,kick,0\n", ["all.csv:3", "'hug' at"]),
         ("csv", "all.csv", "path,class,label\na,hug,0\nb,hug,1\n", ["list has 'hug' twice"]),
+        ("csv", "all.csv", f"path,label\na,{'9' * 5000}\n", ["all.csv:2", "no number from 0"]),
         ("csv", "all.csv", "path,label\na,hug\n", ["all.csv:2", "'hug' is no number"]),
         ("csv", "all.csv", "path,class\na,\n", ["all.csv:2", "no class"]),
         ("csv", "all.csv", "path,class,split\na,hug,dev\n", ["all.csv:2", "unknown split 'dev'"]),
         ("csv", "all.csv", "path,class\n/a.mp4,hug\n", ["all.csv:2", "leaves"]),
         ("csv", "all.csv", "path,class\n,hug\n", ["all.csv:2", "path is empty"]),
+        ("csv", "all.csv", 'path,class\na,"h\rg"\n', ["all.csv:3", "class name", "one line"]),
         ("csv", "all.csv", "path,class\n", ["no video"]),
     ],
 )
@@ -420,11 +455,16 @@ def test_what_cannot_be_used_is_refused_with_its_place(tmp_path, dataset, file, 
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("[]", ["'database' is missing"]),
-        ('{"database": {"a": {"subset": "train"}}}', ["json: a", "'train'", "training"]),
-        ('{"database": {"a": {"subset": "training"}}}', ["json: a", "a label and a segment"]),
-        ('{"database": {"a": 1}}', ["json: a", "unknown subset None"]),
-        ('{"database": {}, "taxonomy": [1]}', ["taxonomy"]),
+        ("[]", ["a.json: Input should be a valid dictionary, not []"]),
+        ("{}", ["a.json: database: Field required"]),
+        ('{"database": {"a": {"subset": "train"}}}', ["database.a.subset: ", "'training'", "not"]),
+        ('{"database": {"a": {"subset": ["training"]}}}', ["subset: ", "not ['training']"]),
+        ('{"database": {"a": {"subset": "training"}}}', ["json: a: there is no annotation"]),
+        ('{"database": {"a": 1}}', ["json: database.a: ", "dictionary, not 1"]),
+        ('{"database": {"a/b": {"subset": "testing"}}}', ["database.a/b", "not 'a/b'"]),
+        ('{"database": {}, "taxonomy": [1]}', ["json: taxonomy[0]: "]),
+        ("[" * 100_000, ["a.json: ", "lists too deep"]),
+        ("9" * 5000, ["a.json: ", "numbers too long"]),
         ('{"database": {}}', ["no video"]),
         ('{"database": {"a": 1, "a": 2}}', ["'a' is there twice"]),
     ],
@@ -433,6 +473,27 @@ def test_an_activitynet_file_that_cannot_be_used_is_refused(tmp_path, text, part
     with pytest.raises(UsageError) as caught:
         read_activitynet(write(tmp_path, {"a.json": text}))
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "place"),
+    [
+        ('{"label": "b"}', ".segment: Field required"),
+        ('{"label": null, "segment": [0, 1]}', ".label: "),
+        ('{"label": "", "segment": [0, 1]}', ".label: "),
+        ('{"label": "b", "segment": [0]}', ".segment[1]: Field required"),
+        ('{"label": "b", "segment": [-1, 1]}', ".segment[0]: "),
+        ('{"label": "b", "segment": [0, NaN]}', ".segment[1]: "),
+        ('{"label": "b", "segment": [0, 1e400]}', ".segment[1]: "),
+        ('{"label": "b", "segment": [5, 4]}', ": a segment should not end before"),
+    ],
+)
+def test_one_annotation_that_cannot_be_used_is_named(tmp_path, annotation, place):
+    annotations = f'[{{"label": "a", "segment": [0, 0]}}, {annotation}]'
+    text = f'{{"database": {{"it": {{"subset": "training", "annotations": {annotations}}}}}}}'
+    with pytest.raises(UsageError) as caught:
+        read_activitynet(write(tmp_path, {"a.json": text}))
+    assert f"a.json: database.it.annotations[1]{place}" in str(caught.value)
 
 
 def test_a_label_that_the_taxonomy_does_not_know_is_refused(tmp_path):

@@ -6,6 +6,9 @@ import math
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -232,7 +235,7 @@ def test_a_killed_worker_is_told_with_rank_and_file(silent):
     others = multiprocessing.active_children()
     loader = ClipLoader(centre_clips(silent), 1, workers=1)
     with (
-        pytest.raises(LoaderError, match=r"rank 0: a worker .*signal: Killed; .*read: /.*it\.mp4"),
+        pytest.raises(LoaderError, match=r"rank 0: a worker .* died; being read: /.*it\.mp4"),
         loader.epoch() as batches,
     ):
         writer = os.open(silent.folder / "it.mp4", os.O_WRONLY)  # waits until the worker reads
@@ -243,13 +246,53 @@ def test_a_killed_worker_is_told_with_rank_and_file(silent):
             os.close(writer)
 
 
-def test_a_worker_killed_while_the_network_trains_is_told_too(toy):
+def test_a_loader_goes_on_after_a_worker_has_died_where_nobody_waited_for_it(toy):
     others = multiprocessing.active_children()
     loader = ClipLoader(random_clips(toy), 2, workers=1)
-    with pytest.raises(LoaderError, match="a worker process"), loader.epoch() as batches:
+    with pytest.raises(LoaderError, match="a worker process has died"), loader.epoch() as batches:
         next(batches)
         kill_worker(others)
-        signal.sigtimedwait([], 60)  # a batch's work; the worker's end interrupts it
+        list(batches)
+    assert rows_of(loader, 1) == rows_of(ClipLoader(random_clips(toy), 2), 1)
+
+
+def test_workers_end_with_the_process_they_work_for(silent, tmp_path):
+    """The file is open for as long as a worker reads it."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "sys.path.append(sys.argv[1])\n"
+        "from test_loader import ClipLoader, centre_clips, listing\n"
+        "if __name__ == '__main__':\n"
+        "    loader = ClipLoader(centre_clips(listing(Path(sys.argv[2]))), 1, workers=1)\n"
+        "    with loader.epoch():\n"
+        "        os.open(Path(sys.argv[2]) / 'it.mp4', os.O_WRONLY)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, str(program), str(Path(__file__).parent), str(silent.folder)]
+    assert subprocess.run(command, timeout=120).returncode == -signal.SIGKILL
+    for _ in range(600):
+        try:
+            os.close(os.open(silent.folder / "it.mp4", os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return  # nobody reads
+        time.sleep(0.05)
+    raise AssertionError("a worker lives on")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_epoch_is_open_at_a_time(toy, workers):
+    loader = ClipLoader(centre_clips(toy), 4, workers=workers)
+    with loader.epoch(3) as batches:
+        next(batches)
+        with pytest.raises(UsageError, match="epoch 3 of this loader is still open"):
+            rows_of(loader, 4)
+        assert len(list(batches)) == 3
+    assert len(rows_of(loader, 4)) == 4
+    with loader.epoch(5) as batches:
+        next(batches)
+    assert list(batches) == []
 
 
 @pytest.mark.parametrize(
@@ -257,7 +300,10 @@ def test_a_worker_killed_while_the_network_trains_is_told_too(toy):
     [
         ({"batch_size": 0}, "batch_size is 0; allowed: 1 or more"),
         ({"workers": -1}, "workers is -1; allowed: 0 or more"),
-        ({"time_limit": 0}, "time_limit is 0; allowed: seconds above 0"),
+        *(
+            ({"time_limit": seconds}, f"time_limit is {seconds}; allowed: above 0, 604800 at most")
+            for seconds in (0, math.inf, math.nan, 604801)
+        ),
         ({"world_size": 0}, "world_size is 0"),
         ({"rank": 2, "world_size": 2}, "rank is 2; allowed: 0 to 1"),
         ({"world_size": 17}, "16 videos cannot be shared out to 17 ranks"),

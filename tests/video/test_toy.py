@@ -96,7 +96,7 @@ def test_an_empty_folder_and_missing_parents_will_do(tmp_path):
 
 def test_a_failed_build_leaves_nothing(tmp_path):
     with pytest.raises(MemoryError):
-        make_toy(tmp_path / "toy", per_class=(1, 0, 0), frames=10**13)
+        make_toy(tmp_path / "toy", per_class=(1, 0, 0), frames=2**31 - 1)
     assert list(tmp_path.iterdir()) == []
 
 

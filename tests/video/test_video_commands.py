@@ -160,7 +160,7 @@ def test_index_goes_on_where_it_was_stopped(clips: Path, tmp_path: Path, how: in
         command, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as run:
         log = tmp_path / ".manifest.csv.probed"
-        while run.poll() is None and not (log.exists() and log.read_text().count("\n") == 10):
+        while run.poll() is None and not (log.exists() and log.read_text().count("\n") == 11):
             time.sleep(0.05)
         os.killpg(run.pid, how)
         stderr = run.stderr.read()

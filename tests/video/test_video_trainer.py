@@ -290,6 +290,7 @@ def test_a_manifest_with_other_classes_is_refused(manifest: Path, tmp_path: Path
         ({"device": "gpu"}, r"device 'gpu'.*auto, cpu, cuda"),
         ({"workers": -1}, r"workers is -1.*0 or more"),
         ({"time_limit": 0}, r"time_limit is 0.*above 0"),
+        ({"time_limit": math.inf}, r"time_limit is inf; allowed: above 0, 604800 at most"),
         ({"augment": "stong"}, r"'stong'.*did you mean 'strong'"),
         ({"defaults": {"batchsize": 3}}, r"'batchsize'.*did you mean 'batch_size'"),
         ({"toy": {"frames": 30}}, r"other settings"),

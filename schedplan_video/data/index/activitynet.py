@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-from ..text_files import read_json
-from .annotations import AnnotationError, Annotations, Row, collect, find_files
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
+
+from ..text_files import read_checked
+from .annotations import AnnotationError, Annotations, Row, VideoId, collect, find_files
 
 _SPLITS = {"training": "train", "validation": "test"}
-_UNUSED = {"testing": "of the official test set, without labels"}
+_UNUSED = "of the official test set, without labels"
+
+
+class _Annotation(BaseModel):
+    label: Annotated[str, Field(min_length=1)]
+    segment: tuple[Annotated[FiniteFloat, Field(ge=0)], FiniteFloat]
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> _Annotation:
+        if self.seconds < 0:
+            raise ValueError("a segment should not end before it starts")
+        return self
+
+    @property
+    def seconds(self) -> float:
+        return self.segment[1] - self.segment[0]
+
+
+class _Entry(BaseModel):
+    subset: Literal["training", "validation", "testing"]
+    annotations: list[_Annotation] = []
+
+
+class _Node(BaseModel):
+    name: str = Field(alias="nodeName")
+    parent: str | None = Field(alias="parentName")
+
+
+class _File(BaseModel):
+    database: dict[VideoId, _Entry]
+    taxonomy: list[_Node] = []
 
 
 def read_activitynet(paths: Iterable[Path]) -> Annotations:
@@ -30,48 +62,26 @@ def read_activitynet(paths: Iterable[Path]) -> Annotations:
     (file, *others) = find_files(paths, ".json")
     if others:
         raise AnnotationError("there is more than one JSON file", where=str(others[0]))
-    content = read_json(file)
-    if not isinstance(content, dict) or not isinstance(content.get("database"), dict):
-        raise AnnotationError("the key 'database' is missing", where=str(file))
+    content = read_checked(file, _File)
     rows, left_out = [], []
-    for name, entry in content["database"].items():
-        where = f"{file}: {name}"
-        subset = entry.get("subset") if isinstance(entry, dict) else None
-        if subset in _UNUSED:
-            left_out.append(_UNUSED[subset])
-        elif subset in _SPLITS:
-            rows.append(Row(f"v_{name}.mp4", _label(entry, where), _SPLITS[subset], where))
+    for name, entry in content.database.items():
+        if entry.subset in _SPLITS:
+            where = f"{file}: {name}"
+            rows.append(Row(f"v_{name}.mp4", _label(entry, where), _SPLITS[entry.subset], where))
         else:
-            raise AnnotationError(
-                f"unknown subset {subset!r}", where=where, allowed=(*_SPLITS, *_UNUSED)
-            )
-    return collect(rows, _leaves(content, file), left_out=left_out)
+            left_out.append(_UNUSED)
+    return collect(rows, _leaves(content.taxonomy), left_out=left_out)
 
 
-def _label(entry: Mapping[str, Any], where: str) -> str:
+def _label(entry: _Entry, where: str) -> str:
     """Return the label that covers most of the annotated time."""
     seconds: Counter[str] = Counter()
-    try:
-        for annotation in entry["annotations"]:
-            start, end = annotation["segment"]
-            seconds[str(annotation["label"]).strip()] += end - start
-    except (KeyError, TypeError, ValueError):
-        seconds.clear()
+    for annotation in entry.annotations:
+        seconds[annotation.label.strip()] += annotation.seconds
     if not seconds:
-        raise AnnotationError(
-            "there is no annotation", where=where, allowed="objects with a label and a segment"
-        )
+        raise AnnotationError("there is no annotation", where=where)
     return seconds.most_common(1)[0][0]
 
 
-def _leaves(content: Mapping[str, Any], file: Path) -> list[str] | None:
-    try:
-        nodes = content.get("taxonomy") or []
-        parents = {node["parentName"] for node in nodes}
-        return sorted({node["nodeName"] for node in nodes} - parents) or None
-    except (KeyError, TypeError):
-        raise AnnotationError(
-            "the taxonomy cannot be read",
-            where=str(file),
-            allowed="a list of objects with a nodeName and a parentName",
-        ) from None
+def _leaves(taxonomy: list[_Node]) -> list[str] | None:
+    return sorted({node.name for node in taxonomy} - {node.parent for node in taxonomy}) or None

@@ -6,10 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from schedplan.errors import UsageError, did_you_mean
 
-from ..manifest import ManifestError, check_path
+from ..manifest import ManifestError, check_text, plain_path
+
+VideoId = Annotated[str, StringConstraints(pattern=r"^[^/]+$")]
+"""What JSON files call a video, whose file is named so."""
 
 
 class AnnotationError(UsageError):
@@ -27,6 +33,9 @@ class Row:
             annotations leave that open.
         where: the place in the annotations, such as `FILE:LINE`.
         group: what must not be parted by a split, such as one recording.
+
+    Raises:
+        ManifestError: a path, class name or group that no manifest may have; names the place.
     """
 
     path: str
@@ -34,6 +43,15 @@ class Row:
     split: str | None
     where: str
     group: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "path", plain_path(self.path))
+            check_text("class name", self.class_name)
+            if self.group is not None:
+                check_text("group", self.group)
+        except ManifestError as error:
+            raise error.at(self.where) from None
 
 
 @dataclass(frozen=True)
@@ -71,11 +89,9 @@ def collect(
     Raises:
         AnnotationError: no row, two rows of one video that differ, a class that is not listed, or
             one that is listed and has no row; names the lines.
-        ManifestError: a path that leaves the folder of videos.
     """
     found: dict[str, Row] = {}
     for row in rows:
-        _check_path(row)
         first = found.setdefault(row.path, row)
         for name in ("class_name", "split", "group"):
             one, other = getattr(first, name), getattr(row, name)
@@ -91,13 +107,6 @@ def collect(
     else:
         _check_classes(found.values(), classes)
     return Annotations(tuple(found.values()), tuple(classes), Counter(left_out), movable)
-
-
-def _check_path(row: Row) -> None:
-    try:
-        check_path(row.path)
-    except ManifestError as error:
-        raise error.at(row.where) from None
 
 
 def _check_classes(rows: Iterable[Row], classes: Sequence[str]) -> None:

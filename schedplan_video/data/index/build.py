@@ -11,7 +11,7 @@ from typing import Any
 from schedplan.errors import UsageError
 
 from ..decode import DecodeError, VideoInfo
-from ..manifest import Manifest, Video
+from ..manifest import Manifest, Video, corrupt
 from ..probing import Found, probe_files
 from ..processes import Track, untracked
 from ..splits import hold_out, quantity
@@ -121,7 +121,14 @@ def _validation_size(rows: Iterable[Row], validation: int | str | None) -> float
             "there is no test set whose size the validation set could have",
             hint="name the annotations of the official validation or test set, or a size",
         )
-    return splits.count("test")
+    tests, training = splits.count("test"), splits.count("train")
+    if tests >= training:
+        raise AnnotationError(
+            f"a validation set as large as the test set, {tests} videos,"
+            f" would leave none of the {training} training videos",
+            hint="say how large it shall be",
+        )
+    return tests
 
 
 def _set_aside(rows: Sequence[Row], split: str, size: float, seed: int) -> list[Row]:
@@ -169,6 +176,6 @@ def _facts(found: Found | None, min_frames: int) -> dict[str, Any]:
     if found is None:
         return {"status": "missing"}
     if isinstance(found, DecodeError):
-        return {"status": f"corrupt: {found.reason}"}
+        return {"status": corrupt(found.reason)}
     short = found.frames < min_frames
     return {**found._asdict(), "status": f"short: below {min_frames} frames" if short else "ok"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from .annotations import AnnotationError, Annotations, Row, collect, find_files
 _COLUMNS = ("youtube_id", "time_start", "time_end", "split")
 
 _SPLITS = {"train": "train", "val": "test", "validate": "test", "validation": "test"}
+_DIGITS = 6  # of the seconds in a file's name
+
 _UNUSED = {"test": "of the official test set", "holdout_test": "of the official test set"}
 
 
@@ -44,12 +47,23 @@ def _row(cells: dict[str, str], split: str, where: str) -> Row:
     name, label = cells["youtube_id"].strip(), cells.get("label", "").strip()
     if not name or not label:
         raise AnnotationError("the row lacks its youtube_id or label", where=where)
+    if "/" in name:
+        raise AnnotationError(f"{name!r} is no youtube_id", where=where)
     start, end = (_seconds(cells[column], where) for column in ("time_start", "time_end"))
-    return Row(f"{name}_{start:06d}_{end:06d}.mp4", label, _SPLITS[split], where, group=name)
+    return Row(
+        f"{name}_{start:0{_DIGITS}}_{end:0{_DIGITS}}.mp4", label, _SPLITS[split], where, group=name
+    )
 
 
 def _seconds(text: str, where: str) -> int:
     try:
-        return int(float(text))
-    except (ValueError, OverflowError):
-        raise AnnotationError(f"the time {text!r} is no number of seconds", where=where) from None
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < 10**_DIGITS:
+        raise AnnotationError(
+            f"the time {text!r} is no number of seconds",
+            where=where,
+            allowed=f"0 to {'9' * _DIGITS}",
+        )
+    return int(seconds)

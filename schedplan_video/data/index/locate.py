@@ -27,7 +27,7 @@ def locate(annotations: Annotations, root: Path) -> dict[str, str]:
 
     A video that is not where its row says is looked for by its name without extension in all
     folders below the root, so that folders for classes or splits and other containers do no harm.
-    One that is not found is left out.
+    One that is not found is left out. Symbolic links are followed: two to one file are one video.
 
     Raises:
         AnnotationError: no such folder, two files that might be a row's, two rows of one file, or
@@ -45,7 +45,7 @@ def locate(annotations: Annotations, root: Path) -> dict[str, str]:
         raise AnnotationError(
             f"none of the {len(rows)} videos is there, such as {rows[0].path}", where=str(root)
         )
-    _check_unique(rows, places)
+    _check_unique(rows, places, root)
     return places
 
 
@@ -105,11 +105,12 @@ def _only(row: Row, found: list[str]) -> str:
     return found[0]
 
 
-def _check_unique(rows: Iterable[Row], places: Mapping[str, str]) -> None:
+def _check_unique(rows: Iterable[Row], places: Mapping[str, str], root: Path) -> None:
     taken: dict[str, Row] = {}
     for row in rows:
-        place = places.get(row.path)
-        if place and taken.setdefault(place, row) is not row:
-            raise AnnotationError(
-                f"{place} is the file of this row and of {taken[place].where}", where=row.where
-            )
+        if row.path in places:
+            file = os.path.realpath(root / places[row.path])
+            if taken.setdefault(file, row) is not row:
+                raise AnnotationError(
+                    f"{file} is the file of this row and of {taken[file].where}", where=row.where
+                )

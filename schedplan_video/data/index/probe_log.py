@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
+
+import av
 
 from schedplan.errors import UsageError
 
@@ -19,8 +22,9 @@ class ProbeLog:
     Indexing goes on with it where it was cut off; and other splits, or some files that were mended,
     need no more than what has changed.
 
-    A result counts as long as the file has the size and time of change that it had. A line that was
-    cut off is passed over. Used in a `with` statement.
+    A result counts as long as the file has the size and time of change that it had, and none counts
+    for another version of schedplan, PyAV or FFmpeg, which begins the log anew. A line that was cut
+    off is passed over. Used in a `with` statement.
 
     Args:
         manifest: the log is a hidden file beside it.
@@ -40,7 +44,11 @@ class ProbeLog:
         except OSError as error:
             raise self._not_written(error) from error
         self._stream.seek(0)
-        line = "\n"
+        line, header = self._stream.readline(), f"{json.dumps(_versions())}\n"
+        if line != header:
+            self._stream.seek(0)
+            self._stream.truncate()
+            self._stream.write(line := header)
         for line in self._stream:
             self._recall(line)
         if not line.endswith("\n"):
@@ -76,8 +84,13 @@ class ProbeLog:
             error = isinstance(said, str)
             found = DecodeError(name, None, said) if error else VideoInfo(**said)
             self._found[name] = (state, found)
-        except (ValueError, TypeError):  # cut off, or written by another version
+        except (ValueError, TypeError):  # cut off
             pass
+
+
+def _versions() -> dict[str, object]:
+    """Return the versions of what says what a file holds."""
+    return {"schedplan": version("schedplan"), "av": av.__version__, **av.library_versions}
 
 
 def _state(file: Path) -> list[int]:

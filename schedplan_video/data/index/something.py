@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..text_files import read_json, read_lines
-from .annotations import AnnotationError, Annotations, Row, collect, find_files, pick_file
+from pydantic import BaseModel, ConfigDict
+
+from ..text_files import read_checked, read_lines
+from .annotations import AnnotationError, Annotations, Row, VideoId, collect, find_files, pick_file
 
 _SPLITS = {"train": "train", "validation": "test"}
 _UNLABELLED = "of the official test set, without labels"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+    id: VideoId
+    template: str
 
 
 def read_ssv1(paths: Iterable[Path]) -> Annotations:
@@ -32,7 +41,7 @@ def read_ssv1(paths: Iterable[Path]) -> Annotations:
     for word, split in _SPLITS.items():
         for where, line in read_lines(pick_file(files, word)):
             name, _, label = line.partition(";")
-            if not name or not label:
+            if not name or not label or "/" in name:
                 raise AnnotationError(f"{line!r} is no video", where=where, allowed="ID;LABEL")
             rows.append(Row(_unquoted(name), _unquoted(label), split, where))
     unused = [line for file in files if "test" in file.name.lower() for line in read_lines(file)]
@@ -56,15 +65,12 @@ def read_ssv2(paths: Iterable[Path]) -> Annotations:
     classes = _read_classes(pick_file(files, "labels"))
     rows = []
     for word, split in _SPLITS.items():
-        for where, entry in _entries(pick_file(files, word)):
-            try:
-                name, template = str(entry["id"]), str(entry["template"])
-            except (KeyError, TypeError):
-                raise AnnotationError(
-                    "the entry cannot be read", where=where, allowed="an id and a template"
-                ) from None
-            rows.append(Row(f"{name}.webm", _class_name(template), split, where))
-    unused = [entry for file in files if "test" in file.name.lower() for entry in _entries(file)]
+        file = pick_file(files, word)
+        for number, entry in enumerate(read_checked(file, list[_Entry])):
+            where = f"{file}: [{number}]"
+            rows.append(Row(f"{entry.id}.webm", _class_name(entry.template), split, where))
+    tests = [file for file in files if "test" in file.name.lower()]
+    unused = [entry for file in tests for entry in read_checked(file, list[Any])]
     return collect(rows, classes, left_out=[_UNLABELLED] * len(unused))
 
 
@@ -74,26 +80,15 @@ def _unquoted(text: str) -> str:
 
 
 def _read_classes(file: Path) -> list[str]:
-    content = read_json(file)
-    try:
-        names = {int(label): _class_name(template) for template, label in content.items()}
-    except (AttributeError, ValueError, TypeError):
-        names = {}
-    if not names or sorted(names) != list(range(len(content))):
+    labels = read_checked(file, dict[str, int])
+    names = {label: _class_name(template) for template, label in labels.items()}
+    if not names or sorted(names) != list(range(len(labels))):
         raise AnnotationError(
             "the class list cannot be read",
             where=str(file),
             allowed='an object such as {"Holding something": "0"}, labels from 0 without a gap',
         )
     return [names[label] for label in sorted(names)]
-
-
-def _entries(file: Path) -> Iterator[tuple[str, Any]]:
-    content = read_json(file)
-    if not isinstance(content, list):
-        raise AnnotationError("this is no list of videos", where=str(file))
-    for number, entry in enumerate(content, start=1):
-        yield f"{file}: entry {number}", entry
 
 
 def _class_name(template: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from schedplan.errors import did_you_mean
 
 from ..splits import SPLITS
-from ..text_files import read_table
+from ..text_files import column_name, number_of, read_table
 from .annotations import AnnotationError, Annotations, Row, collect, find_files
 
 COLUMNS = ("path", "class", "label", "split", "group")
@@ -19,7 +19,8 @@ def read_csv(paths: Iterable[Path], columns: Mapping[str, str] | None = None) ->
 
     Labels are numbers from 0; with names beside them they say in which order the classes are, and
     where there are no names they name themselves. Splits are taken as they are, `train`, `val` or
-    `test`; without that column they are left open. Further columns are passed over.
+    `test`; without that column they are left open. Further columns are passed over; the case of
+    names does not matter, nor do spaces around them.
 
     Args:
         paths: the CSV files, or their folder.
@@ -34,7 +35,7 @@ def read_csv(paths: Iterable[Path], columns: Mapping[str, str] | None = None) ->
         if name not in names:
             hint = did_you_mean(name, COLUMNS)
             raise AnnotationError(f"there is no column {name!r}", allowed=COLUMNS, hint=hint)
-        names[name] = header
+        names[name] = column_name(header)
     rows, labels = [], _Labels()
     needed = ("path", *(columns or {}))
     for where, cells in _cells(find_files(paths, ".csv"), names, needed):
@@ -62,8 +63,7 @@ def _row(cells: Mapping[str, str], where: str) -> Row:
         )
     if split not in (None, *SPLITS):
         raise AnnotationError(f"unknown split {split!r}", where=where, allowed=SPLITS)
-    path = PurePosixPath(cells["path"]).as_posix() if cells["path"] else ""
-    return Row(path, class_name, split, where, cells["group"] or None)
+    return Row(cells["path"], class_name, split, where, cells["group"] or None)
 
 
 class _Labels:
@@ -74,13 +74,14 @@ class _Labels:
 
     def add(self, label: str, row: Row) -> None:
         """Note a row's label; it must be a number, and always that of one class."""
-        if not label.isdecimal():
+        number = number_of(label)
+        if number is None:
             raise AnnotationError(
                 f"the label {label!r} is no number from 0 up",
                 where=row.where,
                 hint="a column of names is the column 'class'",
             )
-        first = self._rows.setdefault(int(label), row)
+        first = self._rows.setdefault(number, row)
         if first.class_name != row.class_name:
             raise AnnotationError(
                 f"label {label} is {row.class_name!r}, but {first.class_name!r} at {first.where}",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from ..text_files import read_lines
+from ..text_files import number_of, read_lines
 from .annotations import AnnotationError, Annotations, Row, collect, find_files, pick_file
 
 _GROUP = re.compile(r"_(g\d+)_c\d+$")
@@ -36,10 +36,11 @@ def read_ucf101(paths: Iterable[Path], fold: int = 1) -> Annotations:
 def _read_classes(file: Path) -> list[str]:
     names: dict[int, str] = {}
     for where, line in read_lines(file):
-        number, _, name = line.partition(" ")
-        if not number.isdecimal() or not name.strip():
+        digits, _, name = line.partition(" ")
+        number = number_of(digits)
+        if number is None or not name.strip():
             raise AnnotationError(f"{line!r} is no class", where=where, allowed="NUMBER NAME")
-        if names.setdefault(int(number), name.strip()) != name.strip():
+        if names.setdefault(number, name.strip()) != name.strip():
             raise AnnotationError(f"class {number} is there twice", where=where)
     if sorted(names) != list(range(1, len(names) + 1)) or len(set(names.values())) < len(names):
         raise AnnotationError(
@@ -50,12 +51,13 @@ def _read_classes(file: Path) -> list[str]:
 
 def _rows(file: Path, split: str, classes: list[str]) -> Iterator[Row]:
     for where, line in read_lines(file):
-        path, _, number = line.rpartition(" ")
-        if not number.isdecimal():  # the lists of tests have none
-            path, number = line, ""
+        path, _, digits = line.rpartition(" ")
+        number = number_of(digits)
+        if number is None:  # the lists of tests have none
+            path = line
         path = path.strip()
         name = PurePosixPath(path).parent.name
-        if number and classes[int(number) - 1 : int(number)] != [name]:
+        if number is not None and classes[number - 1 : number] != [name]:
             raise AnnotationError(
                 f"the folder is {name!r}, but the class is {number}",
                 where=where,

@@ -7,9 +7,11 @@ from .rows import (
     Manifest,
     ManifestError,
     Video,
-    check_path,
+    check_text,
+    corrupt,
     count_problems,
     log_skipped,
+    plain_path,
 )
 
 __all__ = [
@@ -20,10 +22,12 @@ __all__ = [
     "ManifestError",
     "Video",
     "check_output",
-    "check_path",
+    "check_text",
+    "corrupt",
     "count_problems",
     "lies_above",
     "log_skipped",
+    "plain_path",
     "read_manifest",
     "write_manifest",
 ]

@@ -93,14 +93,15 @@ def read_manifest(
         places.append(where)
         rows.append(_video(cells, where))
     try:
-        return Manifest(Path(videos) if videos else file.parent, tuple(rows), allow_missing)
+        folder = Path(videos) if videos else file.parent
+        return Manifest(folder, tuple(rows), allow_missing, file)
     except ManifestError as error:
         raise error.at(places[int(error.path[0])] if error.path else str(file)) from None
 
 
 def _check_version(cells: dict[str, str], where: str) -> None:
     version = cells.get("version") or VERSION
-    if version != VERSION:
+    if version not in (VERSION, f"{VERSION}.0"):  # the latter is what data frames make of it
         raise ManifestError(
             f"the manifest's format has version {version!r}",
             where=where,
@@ -111,7 +112,7 @@ def _check_version(cells: dict[str, str], where: str) -> None:
 
 def _check_columns(names: Iterable[str], where: str) -> None:
     for name in names:
-        if name not in COLUMNS:
+        if name and name not in COLUMNS:  # the index of a data frame has no name
             hint = did_you_mean(name, COLUMNS)
             raise ManifestError(f"unknown column {name!r}", where=where, allowed=COLUMNS, hint=hint)
 

@@ -6,9 +6,9 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from schedplan.errors import UsageError
 
@@ -22,6 +22,8 @@ STATUSES = ("ok", "missing", "corrupt", "short")
 MODALITIES = {"rgb": 3, "flow": 2}
 """What the frames show, pictures or optical flow, and how many channels that has."""
 
+_LARGEST = 2**31 - 1  # of what is counted in files of videos
+
 
 class ManifestError(UsageError):
     """A manifest that cannot be used, or whose videos cannot."""
@@ -33,7 +35,7 @@ class Video:
 
     Attributes:
         path: relative to the manifest's folder, with forward slashes; a file, or a folder of
-            numbered JPEGs.
+            numbered JPEGs. Kept as `plain_path` gives it.
         label: class number, from 0.
         class_name: name of the class; the label as text where there is none.
         split: one of `SPLITS`.
@@ -48,8 +50,8 @@ class Video:
         status: one of `STATUSES`; a reason may follow, as in `corrupt: no video stream`.
 
     Raises:
-        ManifestError: a path that is empty or leaves the folder, a number out of bounds, another
-            split or status.
+        ManifestError: a path that is empty or leaves the folder, a name that is not one line of
+            text, a number out of bounds, another split or status.
     """
 
     path: str
@@ -67,7 +69,11 @@ class Video:
     status: str = "ok"
 
     def __post_init__(self) -> None:
-        check_path(self.path)
+        object.__setattr__(self, "path", plain_path(self.path))
+        check_text("class name", self.class_name)
+        check_text("status", self.status)
+        if self.group is not None:
+            check_text("group", self.group)
         if self.label < 0:
             raise ManifestError(f"the label {self.label} is negative", allowed="0, 1, 2, ...")
         if self.split not in SPLITS:
@@ -78,8 +84,8 @@ class Video:
             raise ManifestError(f"unknown status {self.status!r}", allowed=STATUSES)
         for name in ("frames", "width", "height"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ManifestError(f"the {name} {value} is below 1")
+            if value is not None and not 1 <= value <= _LARGEST:
+                raise ManifestError(f"the {name} {value:g}", allowed=f"1 to {_LARGEST}")
         for name in ("fps", "duration"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -98,25 +104,54 @@ class Video:
 _LEAVES = re.compile(r"[/\\]|[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)
 
 
-def check_path(path: str) -> None:
-    """Raise `ManifestError` unless `path` is a relative one that stays below its folder."""
-    if not path:
-        raise ManifestError("the path is empty")
+def plain_path(path: str) -> str:
+    """Return the one form that a path has: without `.`, doubled slashes and one at the end.
+
+    Links are not looked at: two names of one file are two paths.
+
+    Raises:
+        ManifestError: the path is empty, not relative, not one line of text, or has a `..`.
+
+    Example:
+        >>> plain_path("./a//b.mp4")
+        'a/b.mp4'
+    """
     if _LEAVES.match(path):
         raise ManifestError(
             f"the path {path!r} leaves the folder of videos",
             allowed="a path relative to that folder, without '..'",
         )
-    if not path.isascii() and not _is_text(path):
-        raise ManifestError(f"the path {path!r} is no UTF-8 text", hint="rename the file")
+    plain = PurePosixPath(path).as_posix()
+    check_text("path", "" if plain == "." else plain)
+    return plain
 
 
-def _is_text(path: str) -> bool:
+def check_text(name: str, text: str) -> None:
+    """Raise `ManifestError` unless `text` can stand in a manifest, and in one line of a message."""
+    if not text:
+        raise ManifestError(f"the {name} is empty")
+    if text.splitlines() != [text] or "\0" in text or not _is_unicode(text):
+        raise ManifestError(
+            f"the {name} {text!r} is not one line of UTF-8 text", hint="rename it, and its file"
+        )
+
+
+def _is_unicode(text: str) -> bool:
     try:
-        path.encode()
+        text.encode()
     except UnicodeEncodeError:  # bytes that the file system gave for no character
         return False
     return True
+
+
+def corrupt(reason: str) -> str:
+    """Return the status of a video that cannot be decoded.
+
+    Example:
+        >>> corrupt("no video stream")
+        'corrupt: no video stream'
+    """
+    return " ".join(f"corrupt: {reason}".encode(errors="backslashreplace").decode().split())
 
 
 @dataclass(frozen=True)
@@ -128,6 +163,7 @@ class Manifest:
         videos: the rows, in the file's order; at least one.
         allow_missing: how many videos of a split may be unusable, as a number or a share such as
             "1%"; by default none.
+        file: where it was read, for messages.
 
     Raises:
         ManifestError: no video, a path twice, two modalities, two names for one label or two labels
@@ -144,6 +180,7 @@ class Manifest:
     folder: Path
     videos: tuple[Video, ...]
     allow_missing: int | str = 0
+    file: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         quantity(self.allow_missing, len(self.videos), "allow_missing")
@@ -211,24 +248,29 @@ class Manifest:
         Raises:
             ManifestError: a split has no video, or more that cannot be used than are allowed.
         """
-        usable = [video for video in self.videos if video.problem is None]
         for name in names:
-            self._check_split(name, sum(video.split == name for video in usable))
-        return tuple(video for video in usable if video.split in names)
+            self._check_split(name)
+        return tuple(v for v in self.videos if v.split in names and v.problem is None)
 
-    def _check_split(self, name: str, usable: int) -> None:
-        listed = sum(video.split == name for video in self.videos)
+    def _check_split(self, name: str) -> None:
+        where = str(self.file or self.folder)
+        listed, lost = sum(video.split == name for video in self.videos), self.unusable(name)
         if not listed:
+            what = f"no video is in the split {name!r}"
+            raise ManifestError(what, where=where, allowed=self.splits)
+        if not lost:
+            return
+        what = (
+            f"{count_problems(lost)} of {listed} videos of the split {name!r},"
+            f" such as {lost[0].path} ({lost[0].status})"
+        )
+        if len(lost) == listed:
+            hint = "mend them and index again"
+            raise ManifestError(f"{what}; so none is left", where=where, hint=hint)
+        if len(lost) > quantity(self.allow_missing, listed, "allow_missing"):
             raise ManifestError(
-                f"no video is in the split {name!r}", where=str(self.folder), allowed=self.splits
-            )
-        allowed = quantity(self.allow_missing, listed, "allow_missing")
-        if listed - usable > allowed or not usable:
-            lost = self.unusable(name)
-            raise ManifestError(
-                f"{count_problems(lost)} of {listed} videos of the split {name!r},"
-                f" such as {lost[0].path} ({lost[0].status})",
-                where=str(self.folder),
+                what,
+                where=where,
                 allowed=f"{self.allow_missing} (allow_missing)",
                 hint="mend them and index again, or allow more",
             )
