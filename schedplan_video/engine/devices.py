@@ -30,12 +30,14 @@ def find_device(name: str) -> torch.device:
     kind, _, number = name.partition(":")
     if name != "cpu" and (kind != "cuda" or not (number or "0").isdecimal()):
         raise UsageError(
-            f"the device is {name!r}", allowed="auto, cpu, cuda or cuda:N", path=("device",)
+            f"cannot use the device {name!r}",
+            allowed="auto, cpu, cuda or cuda:N",
+            path=("device",),
         )
     count = torch.cuda.device_count()
     if kind == "cuda" and int(number or 0) >= count:
         raise UsageError(
-            f"the device is {name!r}, but this machine has {count} GPUs that torch can use",
+            f"cannot use the device {name!r}: torch finds {count} GPUs",
             allowed="auto, cpu, or a GPU counted from cuda:0",
             path=("device",),
         )

@@ -111,20 +111,8 @@ def guarded(path: str | Path, time_limit: float, work: Callable[[Progress], T]) 
 # that the next one does not use: some 15 KB with glibc, which is a gigabyte in an epoch.
 _idle: list[SimpleQueue[tuple[Callable[[], Any], Future[Any]]]] = []
 
-_lost: list[object] = []
-
-
-def _forget_threads() -> None:
-    """Start without threads in a forked process, where they do not come along.
-
-    Their queues are kept: a lock on which a thread was waiting had better not be destroyed.
-    """
-    _lost.extend(_idle)
-    _idle.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+if hasattr(os, "register_at_fork"):  # threads do not come along
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 def _submit(work: Callable[[], T]) -> Future[T]:
