@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
@@ -14,7 +13,14 @@ import yaml
 
 from schedplan.errors import PlanError, RunFailedError
 from schedplan.executors import SerialExecutor
-from schedplan.journal import Outcome, RunFolder, TransitionFolder, publish_folder, write_text
+from schedplan.journal import (
+    Outcome,
+    RunFolder,
+    TransitionFolder,
+    copy_folder,
+    publish_folder,
+    write_text,
+)
 from schedplan.knees import FixedEpochs, Mode
 from schedplan.trainer import TrainerFactory, derive_seed
 from schedplan.transition import Assignment, EpochEvent, TransitionEvent, advance
@@ -232,6 +238,8 @@ def replay(
                 known = None
             on_event(TransitionEvent(training.key, stage.params))
             outcome = known
+            if known:
+                training.trim(keep=set())  # an earlier session may have been killed before it did
             if outcome is None:
                 drawn = stage.seed if seed is None else derive_seed(seed, training.key)
                 seeded = replace(stage, seed=drawn)
@@ -320,6 +328,4 @@ def confirm(
 
 def publish_model(run: RunFolder, snapshot: str) -> None:
     """Copy the snapshot (relative to the run folder) to where people look for the model."""
-    source = run.path / snapshot
-    copy = partial(shutil.copytree, source, symlinks=True, dirs_exist_ok=True)
-    publish_folder(run.model, copy)
+    publish_folder(run.model, partial(copy_folder, run.path / snapshot))

@@ -14,6 +14,7 @@ ever sees half of it.
 
 from schedplan.journal.attempt import Attempt, EpochRecord
 from schedplan.journal.files import (
+    copy_folder,
     fingerprint,
     identity,
     move_folder,
@@ -40,6 +41,7 @@ __all__ = [
     "SnapshotReferences",
     "Status",
     "TransitionFolder",
+    "copy_folder",
     "fingerprint",
     "hash_folder",
     "identity",

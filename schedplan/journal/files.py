@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
+
+_TEMPORARY = re.compile(r"\..+\.(new|old)\d+")
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:
@@ -93,6 +96,16 @@ def publish_folder(folder: Path, fill: Callable[[Path], object]) -> None:
     sync_folder(folder.parent)
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy what is in a folder into another one, which is there."""
+    for path in sorted(source.rglob("*")):  # not `copytree`, whose errors cannot be read
+        copy = target / path.relative_to(source)
+        if path.is_dir() and not path.is_symlink():
+            copy.mkdir()
+        else:
+            shutil.copy2(path, copy, follow_symlinks=False)
+
+
 def move_folder(source: Path, target: Path) -> None:
     """Let a folder appear elsewhere on the same disk, at once and for good."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +121,23 @@ def remove_folder(folder: Path) -> None:
     with suppress(FileNotFoundError):
         folder.rename(hidden)
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file or folder is one that a process was about to publish, or to remove."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed have left in a folder, at any depth."""
+    for place, folders, names in os.walk(folder):
+        for name in folders:
+            if is_temporary(Path(name)):
+                shutil.rmtree(Path(place, name), ignore_errors=True)
+        folders[:] = [name for name in folders if not is_temporary(Path(name))]
+        for name in names:
+            if is_temporary(Path(name)):
+                Path(place, name).unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from schedplan.errors import RunFolderError
-from schedplan.journal.files import fingerprint, write_text
+from schedplan.journal.files import fingerprint, is_temporary, sweep, write_text
 from schedplan.journal.transition import TransitionFolder
 
 
@@ -170,13 +170,18 @@ class RunFolder:
             ) from None
         try:
             holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+            if self.config_file.exists() or not any(self._strangers()):
+                sweep(self.path)
             yield
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
 
     def _strangers(self) -> Iterator[Path]:
-        return (path for path in self.path.iterdir() if path.name not in (".lock", "holder.txt"))
+        ours = (".lock", "holder.txt")
+        return (
+            path for path in self.path.iterdir() if path.name not in ours and not is_temporary(path)
+        )
 
 
 def _essence(config: Mapping[str, Any]) -> dict[str, Any]:

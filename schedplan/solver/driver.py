@@ -134,6 +134,7 @@ class Driver:
         training = self._trainings.get(trial)
         folder = training.folder if training else self._folder(trial)
         if training is None and (known := self._known(folder)):
+            folder.trim(keep=set())  # an earlier session may have been killed before it did
             self._on_event(self._told(folder.key, trial, known, known=True))
             self._report(trial, known)
         elif lost := find_lost(self.folder, trial.source):

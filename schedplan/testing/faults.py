@@ -1,0 +1,129 @@
+"""Faults of processes and disks, at any one change of a file: for tests of what must survive them.
+
+Work is done in a forked process, in which every change of a file below a folder is counted: a file
+opened for writing, a folder made, a name changed or removed. Just before the change of a chosen
+number, the process is killed, or the disk is full.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+Fault: TypeAlias = Literal["kill", "full disk"]
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_NAMES = ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.link", "os.symlink")
+_UNHARMED, _STRUCK, _BROKEN = 0, 3, 4  # how the process ends
+
+
+def changes(work: Callable[[], object], within: Path) -> int:
+    """Return how many changes of files below `within` there are in `work`, which is done.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     changes((Path(folder) / "file").touch, Path(folder))
+        1
+    """
+    read, write = os.pipe()
+
+    def counted() -> None:
+        count = _Count(within, at=0, fault="kill")
+        sys.addaudithook(count)
+        work()
+        os.write(write, str(count.seen).encode())
+
+    code = _forked(counted)
+    os.close(write)
+    with os.fdopen(read) as stream:
+        answer = stream.read()
+    if code != _UNHARMED:
+        raise AssertionError(f"the work failed without a fault, see stderr ({code})")
+    return int(answer)
+
+
+def strike(work: Callable[[], object], within: Path, at: int, fault: Fault = "kill") -> bool:
+    """Do `work`, with a fault at the change numbered `at` of the files below `within`.
+
+    Args:
+        work: done in a forked process; an `OSError` may leave it where the disk is full, and
+            nothing else.
+        within: the folder that is watched.
+        at: from 1.
+        fault: `kill`, just before the change; or `full disk`, there and from then on.
+
+    Returns:
+        Whether there was a change of that number.
+
+    Raises:
+        AssertionError: the work has failed by anything else.
+    """
+
+    def struck() -> bool:
+        count = _Count(within, at, fault)
+        sys.addaudithook(count)
+        work()
+        return count.seen >= at
+
+    code = _forked(struck)
+    if code not in (_UNHARMED, _STRUCK, -signal.SIGKILL):
+        raise AssertionError(f"the work failed by more than the {fault} at change {at}, see stderr")
+    return code != _UNHARMED
+
+
+class _Count:
+    """An audit hook that counts changes and strikes at one of them."""
+
+    def __init__(self, within: Path, at: int, fault: Fault) -> None:
+        self._within, self._at, self._fault = f"{within}{os.sep}", at, fault
+        self.seen = 0
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self._is_change(event, arguments):
+            return
+        self.seen += 1
+        if self._at and self.seen == self._at and self._fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        frees = event in ("os.remove", "os.rmdir")
+        if self._at and self.seen >= self._at and self._fault == "full disk" and not frees:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _is_change(self, event: str, arguments: tuple[Any, ...]) -> bool:
+        if event == "open":
+            name, _, flags = arguments
+            return bool(flags & _WRITING) and self._is_within(name)
+        if event not in _NAMES:
+            return False
+        relative = any(isinstance(each, int) and each >= 0 for each in arguments[-2:])
+        return self._is_within(arguments[0]) or (event in ("os.remove", "os.rmdir") and relative)
+
+    def _is_within(self, name: Any) -> bool:
+        return isinstance(name, (str, bytes, os.PathLike)) and os.fsdecode(name).startswith(
+            self._within
+        )
+
+
+def _forked(work: Callable[[], object]) -> int:
+    """Return the exit code of a forked process that does `work`; negative for a signal."""
+    process = os.fork()
+    if process == 0:
+        code = _BROKEN
+        try:
+            code = _STRUCK if work() is True else _UNHARMED
+        except OSError as error:
+            code = _STRUCK if error.errno == errno.ENOSPC else _BROKEN
+            if code == _BROKEN:
+                traceback.print_exc()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
