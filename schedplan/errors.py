@@ -127,6 +127,13 @@ class WorkerLostError(SchedplanError):
     """The process that ran a call has ended without an answer, by no fault of the call's."""
 
 
+class ClusterError(SchedplanError):
+    """A cluster is gone; the run can be gone on with."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, hint="run again to go on")
+
+
 class DamagedSnapshotError(SchedplanError):
     """A snapshot is not what was saved; `snapshot` is its folder, relative to the run's."""
 

@@ -40,6 +40,11 @@ def schedplan_presets() -> Mapping[str, Factory]:  # type: ignore[empty-body]
 
 
 @hookspec
+def schedplan_executors() -> Mapping[str, Factory]:  # type: ignore[empty-body]
+    """Return factories (workers, devices, scheduler) -> Executor, for `run --engine NAME`."""
+
+
+@hookspec
 def schedplan_configs() -> Mapping[str, Factory]:  # type: ignore[empty-body]
     """Return functions () -> the text of a configuration, for `run --preset NAME` and its like."""
 

@@ -15,6 +15,7 @@ import pluggy
 from schedplan import hookspecs
 from schedplan.curves import FAMILIES
 from schedplan.errors import PluginError, did_you_mean, missing
+from schedplan.executors.engines import dask, local
 from schedplan.graph import any_onward, basic, extended
 from schedplan.hookspecs import Factory, hookimpl
 from schedplan.knees import (
@@ -29,7 +30,7 @@ from schedplan.rules import Fixed, Forbid, Forward, MaxStep, OneAxis
 from schedplan.simulator import SimulatedTrainer, StagedTrainer
 
 Kind: TypeAlias = Literal[
-    "trainers", "rules", "estimators", "presets", "configs", "plans", "commands"
+    "trainers", "rules", "estimators", "presets", "executors", "configs", "plans", "commands"
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -68,6 +69,10 @@ class BuiltIns:
     @hookimpl
     def schedplan_presets(self) -> Mapping[str, Factory]:
         return {"basic": basic, "extended": extended, "any": any_onward}
+
+    @hookimpl
+    def schedplan_executors(self) -> Mapping[str, Factory]:
+        return {"local": local, "dask": dask}
 
 
 def _paper(delay: int = 10) -> KneeEstimator:

@@ -47,6 +47,7 @@ class Assignment:
         run: the run folder.
         key: the training's name in it.
         attempt: the number of the attempt, from `TransitionFolder.begin_attempt`.
+        slice: a number of its own, higher than those of the slices before.
         trained: the last epoch that the driver knows of; -1 for none.
         until: the epoch to pause after, if the estimator does not stop before; None: never.
         seconds: pause after the epoch in which this slice has taken so long.
@@ -69,6 +70,7 @@ class Assignment:
     mode: Mode
     estimator: KneeEstimator
     trainer: TrainerFactory
+    slice: int = 0
     trained: int = -1
     until: int | None = None
     seconds: float = math.inf
@@ -112,6 +114,7 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
 
     Raises:
         DamagedSnapshotError: a model to go on with is not what was saved.
+        WorkerLostError: the slice was handed out twice.
         UsageError: what the user has to mend before anything can be trained, such as a metric
             that the trainer does not report, a value that is no number, or a knee estimator that
             chooses an epoch that is none.
@@ -123,6 +126,7 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
         loop = _EpochLoop(assignment)
     if seat:
         seat.held = None  # what an exception leaves behind is not gone on with
+    loop.attempt.claim(assignment.slice)
     try:
         outcome = loop.run(assignment, observe or _ignore)
     except (UsageError, DamagedSnapshotError):  # the former of the trainer, or of the estimator
@@ -177,7 +181,11 @@ class _EpochLoop:
         """
         here = self.assignment
         same = here == replace(
-            assignment, trained=here.trained, until=here.until, seconds=here.seconds
+            assignment,
+            slice=here.slice,
+            trained=here.trained,
+            until=here.until,
+            seconds=here.seconds,
         )
         return same and len(self.attempt.records) - 1 == assignment.trained
 

@@ -22,7 +22,6 @@ from schedplan.cli.search import (
     draw_what_is_missing,
     find_plan,
     load_front,
-    make_executor,
     say_other_options,
     warn_of_unreached,
     warn_of_what_is_missing,
@@ -83,6 +82,13 @@ Devices = Annotated[
         show_default=False,
     ),
 ]
+Engine = Annotated[
+    str, typer.Option(metavar="NAME", help="Where to train: local, dask, or a plug-in's.")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Of the Dask cluster: tcp://HOST:8786."),
+]
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder.")]
 
@@ -141,6 +147,8 @@ def run(
     set_: Overrides = None,
     workers: Workers = None,
     devices: Devices = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train again what failed in an earlier run.")
     ] = False,
@@ -152,7 +160,8 @@ def run(
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
     setup = _load_config(config, preset, plugin, set_)
     _ = setup.problem, setup.options  # which checks them, before a folder is made
-    executor = make_executor(workers, devices)
+    make_executor = setup.plugins.get("executors", engine).load()
+    executor = make_executor(workers, devices, scheduler)
     folder = RunFolder(out or Path("runs") / setup.config.name)
     bind(folder, setup.facts())
     with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from schedplan.checks import require_whole
 from schedplan.cli.progress import Display, log, log_to_file
 from schedplan.cli.status import (
     best_so_far,
@@ -20,8 +19,8 @@ from schedplan.cli.status import (
     status_facts,
 )
 from schedplan.config import Setup
-from schedplan.errors import SchedplanError, UsageError
-from schedplan.executors import ProcessExecutor, SerialExecutor
+from schedplan.errors import SchedplanError
+from schedplan.executors import SerialExecutor
 from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, confirm
@@ -34,22 +33,6 @@ def bind(folder: RunFolder, config: Mapping[str, Any]) -> None:
     # What is no run folder yet is not marked as held: it may be somebody else's.
     with folder.hold() if folder.config_file.exists() else nullcontext():
         folder.configure(config)
-
-
-def make_executor(workers: int | None, devices: str | None) -> Executor:
-    """Return where transitions are trained: in this process, or in several others.
-
-    Raises:
-        UsageError: no device, or fewer than 1 worker.
-    """
-    if workers is None and devices is None:
-        return SerialExecutor()
-    if workers is not None:
-        require_whole("--workers", workers, at_least=1, error=UsageError)
-    names = [name.strip() for name in devices.split(",")] if devices is not None else []
-    if devices is not None and not all(names):
-        raise UsageError(f"--devices is {devices!r}", allowed="names and commas, such as 0,1")
-    return ProcessExecutor(names, workers) if names else ProcessExecutor(workers or 1)
 
 
 def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: bool) -> Plan:

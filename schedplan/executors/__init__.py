@@ -5,7 +5,8 @@ One that can do more than run calls, namely give each the devices that it takes,
 """
 
 from schedplan.executors.base import DeviceExecutor, Lease
+from schedplan.executors.dask import DaskExecutor
 from schedplan.executors.processes import ProcessExecutor
 from schedplan.executors.serial import SerialExecutor
 
-__all__ = ["DeviceExecutor", "Lease", "ProcessExecutor", "SerialExecutor"]
+__all__ = ["DaskExecutor", "DeviceExecutor", "Lease", "ProcessExecutor", "SerialExecutor"]

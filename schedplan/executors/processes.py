@@ -200,7 +200,7 @@ class _Child:
             try:
                 if self._process is None:
                     self._process = _start(there, self.devices)
-                    here.send_bytes(_preparation())
+                    here.send_bytes(preparation())
                 here.send_bytes(call.content)
                 returned, value = self._answer(here)
             except (OSError, EOFError) as error:
@@ -274,8 +274,8 @@ def _start(there: Connection, devices: Devices) -> subprocess.Popen[bytes]:
     return process
 
 
-def _preparation() -> bytes:
-    """Return what lets a child find all that this process' script defines."""
+def preparation() -> bytes:
+    """Return what lets another process find all that this one's script defines, pickled."""
     facts = spawn.get_preparation_data("schedplan")
     facts |= {"authkey": bytes(facts["authkey"]), "dir": str(Path.cwd())}
     return pickle.dumps(facts)

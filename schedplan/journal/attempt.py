@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from schedplan.errors import TrainerError
+from schedplan.errors import TrainerError, WorkerLostError
 from schedplan.journal.files import append_text, publish_folder, remove_folder
 from schedplan.journal.snapshots import seal
 from schedplan.trainer import Metrics
 
 JOURNAL = "epochs.jsonl"
 SNAPSHOTS = "snapshots"
+_CLAIM = "claim-"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,22 @@ class Attempt:
         self.records = read_records(folder / JOURNAL)
         self.snapshots = epochs_in(folder / SNAPSHOTS)
 
+    def claim(self, number: int) -> None:
+        """Note that the slice of that number is begun.
+
+        Raises:
+            WorkerLostError: it, or a later one, is begun already: a scheduler that thinks its
+                worker is lost has handed it out again.
+        """
+        begun = claims(self._folder)
+        if all(earlier < number for earlier in begun.values()):
+            with suppress(FileExistsError):
+                (self._folder / f"{_CLAIM}{number}").touch(exist_ok=False)
+                for path in begun:
+                    path.unlink(missing_ok=True)
+                return
+        raise WorkerLostError("another process has begun with the same training")
+
     def append(self, record: EpochRecord) -> None:
         """Write down an epoch."""
         append_text(self._folder / JOURNAL, as_line(record))
@@ -91,6 +109,11 @@ class Attempt:
         (self._folder / "error.txt").write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def claims(folder: Path) -> dict[Path, int]:
+    """Return the slices that were begun in an attempt's folder."""
+    return {path: int(path.name.removeprefix(_CLAIM)) for path in folder.glob(f"{_CLAIM}*")}
+
+
 def name_of(epoch: int) -> str:
     return f"{epoch:04d}"
 
@@ -103,6 +126,8 @@ def epochs_in(folder: Path) -> set[int]:
 
 def tidy(folder: Path, below: int) -> set[int]:
     """Return the epochs below `below` with a snapshot; remove all other leftovers of an attempt."""
+    for path in claims(folder):
+        path.unlink()
     for path in list((folder / SNAPSHOTS).iterdir()):
         if not path.name.isdecimal() or int(path.name) >= below:
             remove_folder(path)

@@ -17,6 +17,7 @@ from schedplan.journal.attempt import (
     Attempt,
     EpochRecord,
     as_line,
+    claims,
     epochs_in,
     is_number,
     name_of,
@@ -201,10 +202,13 @@ class TransitionFolder:
         return Attempt(self._folder / str(number))
 
     def trim(self, keep: set[int]) -> None:
-        """Remove the snapshots under way of all epochs but those of `keep`."""
-        folder = self._folder / str(self._latest()) / SNAPSHOTS
-        for epoch in epochs_in(folder) - keep:
-            remove_folder(folder / name_of(epoch))
+        """Remove the snapshots under way of all epochs but those of `keep`, and what is said of
+        slices."""
+        folder = self._folder / str(self._latest())
+        for epoch in epochs_in(folder / SNAPSHOTS) - keep:
+            remove_folder(folder / SNAPSHOTS / name_of(epoch))
+        for claim in claims(folder):
+            claim.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Forget the transition: how it ended, its epochs and its snapshots."""

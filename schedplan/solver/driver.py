@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Final, TypeAlias
 
 from schedplan.errors import DamagedSnapshotError, WorkerLostError
@@ -87,6 +88,7 @@ class Driver:
         self._durations = Durations(problem.graph)
         self._snapshots = SnapshotReferences(run.path, keep_snapshots)
         self._trainings: dict[Trial, _Training] = {}
+        self._slices = count()
         self._refused: list[Trial] = []
         self._again: deque[_Request] = deque()
         self._restoring: dict[Trial, Label] = {}
@@ -177,6 +179,7 @@ class Driver:
             mode=self.problem.mode,
             estimator=self.problem.estimator,
             trainer=self._trainer,
+            slice=next(self._slices),
             trained=trial.trained,
             until=None if grant.until == END else int(grant.until),
             seconds=grant.seconds,
