@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import suppress
@@ -162,6 +163,7 @@ class Sessions(RuleBasedStateMachine):
     def a_holder_that_is_gone(self) -> None:
         if self.folder.exists():
             (self.folder / "holder.txt").write_text("process 1 on nowhere\n")
+            os.utime(self.folder / "holder.txt", (0, 0))
 
     def teardown(self) -> None:
         expected = search(self.place / "whole")

@@ -3,11 +3,11 @@ from __future__ import annotations
 import networkx as nx
 import pytest
 from hypothesis import given
-from strategies import Drawn, graphs
 
 from schedplan import INITIAL, Axis, Forbid, Space, Where, build_graph
 from schedplan.errors import GraphError
 from schedplan.graph import any_onward, basic, default_final, default_start, extended
+from schedplan.testing.strategies import Drawn, graphs
 
 SAMPLING = Axis("sampling", ("consecutive", "uniform"))
 RATES = Axis("learning_rate", (0.04, 0.004, 0.0004))

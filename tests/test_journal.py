@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +11,19 @@ import pytest
 from disks import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import graphs
 
-from schedplan import INITIAL, Axis, Space
+from schedplan import (
+    INITIAL,
+    Axis,
+    FixedEpochs,
+    Problem,
+    SimulatedTrainer,
+    Space,
+    build_graph,
+    solve,
+)
 from schedplan.errors import RunFolderError
+from schedplan.graph import basic
 from schedplan.journal import (
     EpochRecord,
     Outcome,
@@ -24,6 +35,8 @@ from schedplan.journal import (
     transition_key,
     write_text,
 )
+from schedplan.journal.lease import STALE
+from schedplan.testing.strategies import graphs
 
 OUTCOME = Outcome(
     "done", "enough", 1, 0.5, (0.1, 0.5), "snapshots/key.0001", origin=None, seed=3, seconds=1.5
@@ -253,3 +266,30 @@ def test_files_are_json_and_yaml_a_person_can_read(tmp_path):
     folder = tmp_path / "transitions" / "key"
     assert json.loads((folder / "1" / "epochs.jsonl").read_text())["metrics"] == {"top1": 0.5}
     assert json.loads((folder / "result.json").read_text())["reason"] == "enough"
+
+
+def test_a_holder_on_another_machine_is_believed_as_long_as_he_renews_his_lease(tmp_path):
+    holder = tmp_path / "holder.txt"
+    holder.write_text("process 1 on elsewhere\ntoken\n")
+    with (
+        pytest.raises(RunFolderError, match="worked on by process 1 on elsewhere"),
+        RunFolder(tmp_path).hold(),
+    ):
+        raise AssertionError
+    os.utime(holder, (0, time.time() - 2 * STALE))
+    with RunFolder(tmp_path).hold():
+        assert f"process {os.getpid()}" in holder.read_text()
+    assert not holder.exists()
+
+
+def test_who_has_lost_his_lease_publishes_nothing(tmp_path):
+    def take_over(event: object) -> None:
+        (tmp_path / "run" / "holder.txt").write_text("process 1 on elsewhere\ntoken\n")
+
+    space = Space((Axis("rate", (1, 2)),))
+    graph = build_graph(space, basic(), [space.state(rate=1)], [space.state(rate=2)])
+    problem = Problem(graph, SimulatedTrainer, "quality", estimator=FixedEpochs(1))
+    with pytest.raises(RunFolderError, match="taken over by process 1 on elsewhere"):
+        solve(problem, tmp_path / "run", on_event=take_over)
+    assert not list(tmp_path.glob("run/transitions/*/result.json"))
+    assert (tmp_path / "run" / "holder.txt").exists(), "it is the other's"

@@ -6,11 +6,11 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import spaces
 
 from schedplan import Axis, Fixed, Forbid, Forward, MaxStep, OneAxis, OneStep, Onward, Space, Trade
 from schedplan.errors import RuleError, SpaceError
 from schedplan.rules import Rule, Where
+from schedplan.testing.strategies import spaces
 
 SPACE = Space((Axis("clip", (16, 32, 128)), Axis("rate", (0.1, 0.01, 0.001))))
 

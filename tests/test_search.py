@@ -8,7 +8,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import graphs
 from worlds import World
 
 from schedplan.frontier import Beam, Pareto
@@ -16,6 +15,7 @@ from schedplan.journal import Outcome
 from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
 from schedplan.simulator import SimulatedCurve, StagedProblem
 from schedplan.solver import Search
+from schedplan.testing.strategies import graphs
 
 few = settings(max_examples=25, deadline=None)
 

@@ -13,7 +13,7 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import Drawn, graphs, watched
+from watched import watched
 
 from schedplan import (
     AtMost,
@@ -35,6 +35,7 @@ from schedplan.journal import RunFolder, transition_key
 from schedplan.pruning import NONE, SAFE
 from schedplan.simulator import HORIZON, optimum
 from schedplan.solver import Event, PlanEvent, RunEvent, SearchOptions
+from schedplan.testing.strategies import Drawn, graphs
 from schedplan.transition import TransitionEvent
 
 ESTIMATOR = AtMost(HORIZON, CurveFit(delay=4))

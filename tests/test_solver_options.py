@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import graphs, watched
 from test_solver import EXHAUSTIVE, kinetics
+from watched import watched
 
 from schedplan import (
     AtMost,
@@ -39,6 +39,7 @@ from schedplan.journal import RunFolder
 from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
 from schedplan.simulator import StagedTrainer
 from schedplan.solver import Budget, SearchOptions
+from schedplan.testing.strategies import graphs
 
 few = settings(max_examples=15, deadline=None)
 

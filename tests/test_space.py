@@ -5,10 +5,10 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import spaces
 
 from schedplan import INITIAL, Axis, Link, Space
 from schedplan.errors import SpaceError
+from schedplan.testing.strategies import spaces
 
 CLIPS = Axis("clip", (16, 32, 128))
 RATES = Axis("rate", (0.1, 0.01))

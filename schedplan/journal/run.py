@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from schedplan.errors import RunFolderError
 from schedplan.journal.files import fingerprint, is_temporary, sweep, write_text
+from schedplan.journal.lease import Lease
 from schedplan.journal.transition import TransitionFolder
 
 
@@ -150,31 +149,25 @@ class RunFolder:
         return facts
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Iterator[Lease]:
         """Keep others from running in this folder.
 
         Raises:
             RunFolderError: if somebody else holds it; the message says who.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        holder = self.path / "holder.txt"
+        lease = Lease(self.path / "holder.txt")
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            who = holder.read_text().strip() if holder.exists() else "another process"
-            raise RunFolderError(
-                f"the run is being worked on by {who}",
-                where=str(self.path),
-                hint="wait for it to end, or stop it",
-            ) from None
+            raise lease.taken() from None
         try:
-            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
-            if self.config_file.exists() or not any(self._strangers()):
-                sweep(self.path)
-            yield
+            with lease:
+                if self.config_file.exists() or not any(self._strangers()):
+                    sweep(self.path)
+                yield lease
         finally:
-            holder.unlink(missing_ok=True)
             lock.release()
 
     def _strangers(self) -> Iterator[Path]:

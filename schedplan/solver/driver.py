@@ -61,6 +61,7 @@ class Driver:
         on_event: called with every event, in this thread.
         keep_snapshots: see `SnapshotReferences`.
         retry_failed: whether to train again what failed in an earlier session.
+        check_lease: raises an error if the folder is no longer ours to publish in.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Driver:
         on_event: Callable[[Event], object],
         keep_snapshots: KeepSnapshots = "best",
         retry_failed: bool = False,
+        check_lease: Callable[[], None] = lambda: None,
     ) -> None:
         self.problem, self.options, self.folder = problem, options, run
         self.failures: list[str] = []
@@ -84,6 +86,7 @@ class Driver:
         self._crew = Crew(executor, workers, problem, options, on_event)
         self._on_event = on_event
         self._retry_failed = retry_failed
+        self._check_lease = check_lease
         self._trainer = Seat(problem.trainer)
         self._durations = Durations(problem.graph)
         self._snapshots = SnapshotReferences(run.path, keep_snapshots)
@@ -243,6 +246,7 @@ class Driver:
         before, folder = trial.outcome, self._trainings[trial].folder
         ended = outcome.status != "paused"
         if ended:
+            self._check_lease()
             outcome = folder.publish(outcome)
         self.ledger.book(folder.key, trial, outcome)
         self._retry_refused()
@@ -346,6 +350,7 @@ class Driver:
             seed=known.seed if known else 0,
             seconds=known.seconds if known else 0.0,
         )
+        self._check_lease()
         folder.publish(outcome)
         folder.trim({outcome.epoch, outcome.epochs_trained})
         params = transition[1].space.params(transition[1])

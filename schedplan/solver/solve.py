@@ -80,7 +80,7 @@ def solve(
     config = config or problem.facts()
     options = options or SearchOptions()
     executor = executor or SerialExecutor()
-    with _run_folder(folder) as run:
+    with _run_folder(folder) as (run, check_lease):
         run.configure(config)
         driver = Driver(
             problem,
@@ -91,23 +91,25 @@ def solve(
             on_event,
             keep_snapshots,
             retry_failed,
+            check_lease,
         )
         driver.run()
+        check_lease()
         plan = _conclude(driver, {**(provenance or {}), "fingerprint": fingerprint(config)})
     on_event(PlanEvent(plan))
     return plan
 
 
 @contextmanager
-def _run_folder(path: Path | None) -> Iterator[RunFolder]:
-    """Hold the run folder at `path`, or a temporary one."""
+def _run_folder(path: Path | None) -> Iterator[tuple[RunFolder, Callable[[], None]]]:
+    """Hold the run folder at `path`, or a temporary one; with what checks that it is still ours."""
     if path is not None:
         run = RunFolder(path.absolute())
-        with run.hold():
-            yield run
+        with run.hold() as lease:
+            yield run, lease.check
         return
     with tempfile.TemporaryDirectory(prefix="schedplan-", ignore_cleanup_errors=True) as temporary:
-        yield RunFolder(Path(temporary))
+        yield RunFolder(Path(temporary)), lambda: None
 
 
 def _workers(executor: Executor) -> float:

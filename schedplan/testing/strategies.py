@@ -1,32 +1,35 @@
-"""Hypothesis strategies for spaces and graphs, and trainers that tests can watch or break."""
+"""What Hypothesis draws: spaces, rules, graphs, training curves and simulated trainers.
+
+Example:
+    >>> from hypothesis import given
+    >>> @given(graphs())
+    ... def test_my_rule(drawn):
+    ...     assert drawn.graph.transitions <= 30
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from schedplan import (
-    Axis,
-    Fixed,
-    Forbid,
-    Forward,
-    Link,
-    MaxStep,
-    OneAxis,
-    OneStep,
-    Rule,
-    SimulatedTrainer,
-    Space,
-    StateGraph,
-    Where,
-    build_graph,
-)
 from schedplan.errors import GraphError
-from schedplan.graph import any_onward, basic, default_final, default_start, extended
+from schedplan.graph import (
+    StateGraph,
+    any_onward,
+    basic,
+    build_graph,
+    default_final,
+    default_start,
+    extended,
+)
+from schedplan.rules import Fixed, Forbid, Forward, MaxStep, OneAxis, OneStep, Rule, Where
+from schedplan.simulator import SimulatedTrainer
+from schedplan.space import Axis, Link, Space
+from schedplan.trainer import TrainerFactory
 
 PRESETS = {"basic": basic, "extended": extended, "any": any_onward}
 
@@ -37,11 +40,13 @@ values = st.one_of(
 
 @st.composite
 def axes(draw: st.DrawFn, name: str, max_levels: int = 3) -> Axis:
+    """Draw an axis of that name, of any plain values."""
     return Axis(name, tuple(draw(st.lists(values, min_size=1, max_size=max_levels, unique=True))))
 
 
 @st.composite
 def spaces(draw: st.DrawFn, max_axes: int = 3) -> Space:
+    """Draw a space with a link."""
     count = draw(st.integers(1, max_axes))
     drawn = tuple(draw(axes(f"axis{i}")) for i in range(count))
     followed = draw(st.sampled_from(drawn))
@@ -51,7 +56,12 @@ def spaces(draw: st.DrawFn, max_axes: int = 3) -> Space:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A graph and what it was made of."""
+    """A graph and what it was made of.
+
+    Attributes:
+        graph: acyclic, with a way from a start to a final state.
+        fixed, reversible: the axes that its preset was given as such.
+    """
 
     graph: StateGraph
     fixed: tuple[str, ...]
@@ -60,7 +70,7 @@ class Drawn:
 
 @st.composite
 def further_rules(draw: st.DrawFn, space: Space, rule: Rule, fixed: tuple[str, ...]) -> Rule:
-    """Combine `rule` with another one, or with none."""
+    """Draw `rule` combined with another one, or with none."""
     axis = draw(st.sampled_from(space.axes))
     value = draw(st.sampled_from(axis.values))
     return draw(
@@ -70,7 +80,7 @@ def further_rules(draw: st.DrawFn, space: Space, rule: Rule, fixed: tuple[str, .
                 rule & MaxStep(1),
                 rule & OneAxis(),
                 rule & ~OneAxis(),
-                (rule | Forward(axis.name) & OneStep()) & Fixed(fixed),
+                (rule | Forward((axis.name,)) & OneStep()) & Fixed(fixed),
                 rule & Forbid(source={axis.name: value}),
                 rule & Where(lambda a, b: sum(b) <= sum(a) + 1),
             ]
@@ -80,12 +90,15 @@ def further_rules(draw: st.DrawFn, space: Space, rule: Rule, fixed: tuple[str, .
 
 @st.composite
 def graphs(draw: st.DrawFn, max_transitions: int = 30) -> Drawn:
+    """Draw a graph of any preset and rule."""
     space = draw(spaces())
     names = [axis.name for axis in space.axes]
-    fixed = tuple(draw(st.lists(st.sampled_from(names), unique=True, max_size=1)))
+    fixed: tuple[str, ...] = tuple(draw(st.lists(st.sampled_from(names), unique=True, max_size=1)))
     free = [name for name in names if name not in fixed]
-    reversible = (draw(st.sampled_from(free)),) if free and draw(st.booleans()) else ()
-    rule = PRESETS[draw(st.sampled_from(sorted(PRESETS)))](fixed, reversible)
+    turns = draw(st.booleans())
+    reversible = (draw(st.sampled_from(free)),) if free and turns else ()
+    preset = draw(st.sampled_from(sorted(PRESETS)))
+    rule = PRESETS[preset](fixed, reversible)
     rule = draw(further_rules(space, rule, fixed))
     some = st.lists(st.sampled_from(list(space.states())), min_size=1, max_size=3, unique=True)
     starts = draw(st.just(space.select(default_start(space, fixed, reversible))) | some)
@@ -99,32 +112,25 @@ def graphs(draw: st.DrawFn, max_transitions: int = 30) -> Drawn:
     return Drawn(graph, fixed, reversible)
 
 
-class WatchedTrainer(SimulatedTrainer):
-    """Appends a line to `diary` for every transition begun and every epoch trained, and obeys
-    `orders`: at the n-th epoch trained in this process, raise the exception given."""
-
-    def __init__(self, diary: Path, orders: dict[int, BaseException], problem: int, noise: float):
-        super().__init__(problem=problem, noise=noise)
-        self._diary, self._orders, self._count = diary, orders, 0
-
-    def begin(self, params, start, seed):
-        super().begin(params, start, seed)
-        self._name = f"{seed}"
-
-    def train_epoch(self):
-        self._count += 1
-        if self._count in self._orders:
-            raise self._orders[self._count]
-        metrics = super().train_epoch()
-        with self._diary.open("a") as stream:
-            stream.write(f"{self._name} {self._epoch}\n")
-        return metrics
+@st.composite
+def curves(draw: st.DrawFn, max_epochs: int = 60) -> tuple[float, ...]:
+    """Draw the scores of a training, epoch 0 first: rising to a limit, with a decline or without,
+    and noisy."""
+    count = draw(st.integers(1, max_epochs))
+    first, gain = draw(st.floats(0, 0.5)), draw(st.floats(0, 0.5))
+    rate, decline = draw(st.floats(0.01, 1.0)), draw(st.floats(0, 0.005))
+    noise = st.floats(-0.02, 0.02)
+    return tuple(
+        first + gain * (1 - math.exp(-rate * epoch)) - decline * epoch + draw(noise)
+        for epoch in range(count)
+    )
 
 
-def watched(
-    diary: Path,
-    orders: dict[int, BaseException] | None = None,
-    problem: int = 0,
-    noise: float = 0.02,
-) -> partial[WatchedTrainer]:
-    return partial(WatchedTrainer, diary, orders or {}, problem, noise)
+def simulated_trainers() -> st.SearchStrategy[TrainerFactory]:
+    """Draw factories of trainers whose best path is known, see `schedplan.simulator.optimum`."""
+    return st.builds(
+        partial,
+        st.just(SimulatedTrainer),
+        problem=st.integers(0, 1000),
+        noise=st.floats(0, 0.1),
+    )

@@ -1,0 +1,95 @@
+"""Who works in a run folder, told in a file that is renewed as long as he is alive.
+
+Among the processes of one machine, a lock of the operating system decides, which ends with its
+holder. Machines that share a disk may not see each other's locks: for them, a holder that has not
+renewed his lease for a while is gone, and one that was only slow finds out before he publishes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from schedplan.errors import RunFolderError
+
+RENEWED: Final = 10.0
+"""Seconds between renewals."""
+
+STALE: Final = 60.0
+"""Seconds without a renewal after which a holder on another machine is gone."""
+
+
+class Lease:
+    """The right to work in a run folder, held in a `with` statement.
+
+    Args:
+        file: tells the holder: a line for people, and a token that no other lease has.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._text = f"process {os.getpid()} on {socket.gethostname()}\n{uuid4().hex}\n"
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Lease:
+        """Take the lease.
+
+        Raises:
+            RunFolderError: somebody on another machine holds it.
+        """
+        elsewhere = f" on {socket.gethostname()}" not in self._holder()
+        if elsewhere and time.time() - self._renewed() < STALE:
+            raise self.taken()
+        self._file.write_text(self._text)
+        threading.Thread(target=self._renew, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        with suppress(RunFolderError):
+            self.check()
+            self._file.unlink()
+
+    def check(self) -> None:
+        """Raise `RunFolderError` if somebody else has taken over: nothing may be published."""
+        try:
+            held = self._file.read_text() == self._text
+        except FileNotFoundError:
+            held = False
+        if not held:
+            raise RunFolderError(
+                f"the run was taken over by {self._holder()}",
+                where=str(self._file.parent),
+                hint="this process could not renew its lease in time; the other one goes on",
+            )
+
+    def taken(self) -> RunFolderError:
+        """Return the error for a folder that somebody else holds."""
+        return RunFolderError(
+            f"the run is being worked on by {self._holder()}",
+            where=str(self._file.parent),
+            hint="wait for it to end, or stop it",
+        )
+
+    def _holder(self) -> str:
+        try:
+            return self._file.read_text().partition("\n")[0] or "another process"
+        except OSError:
+            return "another process"
+
+    def _renewed(self) -> float:
+        try:
+            return self._file.stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEWED):
+            with suppress(OSError):  # who cannot renew it loses it, which `check` finds out
+                os.utime(self._file)
