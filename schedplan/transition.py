@@ -78,11 +78,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class EpochEvent:
-    """A transition has an epoch more."""
+    """A transition has an epoch more.
+
+    Attributes:
+        key: the training's name.
+        record: what was measured.
+        verdict: what the estimator makes of it; None where that is in another process.
+    """
 
     key: str
     record: EpochRecord
-    verdict: Verdict
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from functools import partial
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def test_every_call_has_its_devices_to_itself():
 def test_a_device_named_twice_is_shared_and_workers_bound_the_rest():
     assert ProcessExecutor(["0", "0"]).size == 2
     with ProcessExecutor(["0", "1"], workers=1) as pool:
-        assert pool.size == 1
+        assert (pool.size, pool.workers) == (2, 1)
         answers = [pool.submit(where).result() for _ in range(2)]
     assert answers[0][0] == answers[1][0], "a process is kept for the next call"
     with pytest.raises(UsageError, match=r"a call asks for 2 devices; allowed: 1 to 1"):
@@ -101,6 +101,8 @@ def test_a_process_that_dies_takes_its_own_call_alone():
         assert alive.result() == 1
         with pytest.raises(WorkerLostError, match="ended with 3"):
             pool.submit(os._exit, 3).result()
+        with pytest.raises(WorkerLostError, match="killed by 35"):  # which has no name
+            pool.submit(signal.raise_signal, 35).result()
         assert pool.submit(abs, -2).result() == 2
 
 
@@ -118,6 +120,7 @@ def test_cancelling_ends_what_runs_and_drops_what_waits():
     while not running.running():
         time.sleep(0.01)
     assert waiting.cancel()
+    assert wait([waiting]).not_done == set(), "who waits for it is told"
     assert not running.cancel()
     with pytest.raises(WorkerLostError):
         running.result()
@@ -126,6 +129,63 @@ def test_cancelling_ends_what_runs_and_drops_what_waits():
     pool.shutdown()
     with pytest.raises(RuntimeError, match="shut down"):
         pool.submit(abs, -1)
+
+
+def test_an_idle_process_that_has_died_is_replaced():
+    with ProcessExecutor() as pool:
+        pid = pool.submit(os.getpid).result()
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert pool.submit(os.getpid).result() != pid
+
+
+class Unreadable:
+    def __reduce__(self):
+        return divmod, (1, 0)
+
+
+def test_what_cannot_be_sent_is_said():
+    with ProcessExecutor() as pool:
+        with pytest.raises(UsageError, match="cannot be sent to another process"):
+            pool.submit(lambda: 1)
+        with pytest.raises(TypeError, match="cannot be read: integer division"):
+            pool.submit(Unreadable).result()
+        assert pool.submit(abs, -1).result() == 1
+
+
+def test_as_many_processes_as_workers_and_all_devices_in_use(tmp_path):
+    """Two at a time on two devices each; or one at a time, in one process."""
+    with ProcessExecutor(4, workers=2) as pool:
+        calls = [pool.submit_on(Lease(2), meet, tmp_path, 2) for _ in range(2)]
+        assert len({call.result() for call in calls}) == 2
+    with ProcessExecutor(4, workers=1) as pool:
+        leases = [Lease(1, "a"), Lease(1, "b"), Lease(1, "c")]
+        assert len({pool.submit_on(lease, os.getpid).result() for lease in leases}) == 1
+        assert pool.submit_on(Lease(3), abs, -1).result() == 1
+
+
+def meet(folder: Path, number: int) -> int:
+    """Wait for so many calls to be here at the same time."""
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < number:
+        time.sleep(0.01)
+    return os.getpid()
+
+
+UNFINISHED = """\
+from pathlib import Path
+from schedplan.executors import ProcessExecutor
+
+if __name__ == "__main__":
+    pool = ProcessExecutor()
+    pool.submit(Path("done").touch)
+"""
+
+
+def test_what_was_submitted_is_done_before_the_interpreter_ends(tmp_path):
+    (tmp_path / "script.py").write_text(UNFINISHED)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True)
+    assert (tmp_path / "done").exists()
 
 
 ORPHANS = """\
@@ -219,6 +279,32 @@ def test_a_transition_whose_processes_always_die_fails_alone(tmp_path):
     assert reasons == {
         "3 times, the process that trained was killed by SIGKILL; was there memory enough?"
     }
+
+
+class Moody(FixedEpochs):
+    """Raises for some curves."""
+
+    def __call__(self, scores, mode, scale=None):
+        if len(scores) == 2 and int(scores[0] * 1e6) % 5 == 0:
+            raise ValueError("out of luck")
+        return super().__call__(scores, mode, scale)
+
+
+def test_an_estimator_that_raises_fails_the_same_transitions_everywhere(tmp_path):
+    problem = kinetics(NOISY, estimator=Moody(3))
+    with ProcessExecutor(2) as pool:
+        assert solve(problem, tmp_path / "run", executor=pool) == solve(problem)
+    ended = [training.outcome().status for training in RunFolder(tmp_path / "run").trainings()]
+    assert "failed" in ended
+
+
+def test_an_interrupt_ends_a_search_that_has_more_to_do_than_devices(tmp_path):
+    def interrupt(event: object) -> None:
+        if isinstance(event, EpochEvent):
+            raise KeyboardInterrupt
+
+    with ProcessExecutor(2) as pool, pytest.raises(KeyboardInterrupt):
+        solve(kinetics(NOISY), tmp_path, executor=pool, workers=6, on_event=interrupt)
 
 
 def test_a_state_takes_the_devices_that_a_hyperparameter_says(tmp_path):

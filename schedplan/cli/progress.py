@@ -106,7 +106,8 @@ class Display:
     def _epoch(self, event: EpochEvent) -> None:
         record = event.record
         text = f"epoch {record.epoch} {self._metric} {record.score:.4g}"
-        log.debug("%s: %s (%s)", event.key, text, event.verdict.reason)
+        reason = f" ({event.verdict.reason})" if event.verdict else ""
+        log.debug("%s: %s%s", event.key, text, reason)
         # Numbers are never cropped for it: a narrow terminal shows less of the transition's name.
         shown = f"{text}, {event.key}"[: max(CONSOLE.width - _NUMBERS, 0)]
         self._progress.update(self._task, epoch=shown)

@@ -33,11 +33,13 @@ class DeviceExecutor(Executor):
     runs ends its process.
 
     Attributes:
-        size: how many calls that take one device can run at a time.
+        size: how many devices there are.
+        workers: how many calls run at a time at most.
         largest: how many devices a call can have.
     """
 
     size: int
+    workers: int
     largest: int
 
     @abstractmethod
@@ -45,7 +47,7 @@ class DeviceExecutor(Executor):
         """Run a call once the devices of its `lease` are free; calls begin in their order.
 
         Raises:
-            UsageError: if the pool has fewer devices.
+            UsageError: if the pool has fewer devices, or the call cannot be sent.
         """
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:

@@ -61,7 +61,8 @@ class DaskExecutor(DeviceExecutor):
             int(worker["resources"].get(RESOURCE, 0))
             for worker in self._client.scheduler_info(n_workers=-1)["workers"].values()
         ]
-        self.size, self.largest = sum(offered), max(offered, default=0)
+        self.size = self.workers = sum(offered)
+        self.largest = max(offered, default=0)
         if not self.size:
             self.shutdown()
             raise UsageError(

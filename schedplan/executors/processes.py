@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import signal
@@ -17,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
+from weakref import WeakSet
 
 from schedplan.checks import require_whole
 from schedplan.errors import UsageError, WorkerLostError
@@ -26,6 +28,8 @@ T = TypeVar("T")
 
 Devices: TypeAlias = tuple[str | None, ...]
 """Names of devices; None for a share of the machine, which has none."""
+
+_pools: WeakSet[ProcessExecutor] = WeakSet()
 
 _LOOK_FOR_CHILD = 0.5  # seconds
 _GRACE = 10.0  # seconds that a child has to end after its last call
@@ -60,63 +64,80 @@ class ProcessExecutor(DeviceExecutor):
         require_whole("workers", count if workers is None else workers, at_least=1)
         self._all: Devices = (None,) * count if isinstance(devices, int) else tuple(devices)
         self._most = count if workers is None else workers
-        self.size = min(count, self._most)
+        self.size, self.workers = count, self._most
         self.largest = count if isinstance(devices, int) else len(set(devices))
         self._free = list(self._all)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._queue: deque[_Call] = deque()
         self._children: list[_Child] = []
         self._closed = False
+        _pools.add(self)
 
     def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
         if not 1 <= lease.devices <= self.largest:
             allowed = f"1 to {self.largest}"
             raise UsageError(f"a call asks for {lease.devices} devices", allowed=allowed)
-        call = _Call(lease, pickle.dumps((fn, args)))
+        try:
+            content = pickle.dumps((fn, args))
+        except Exception as error:
+            raise UsageError(
+                f"what is to be run cannot be sent to another process: {error}",
+                allowed="functions and classes of a module, functools.partial of them, and data",
+            ) from error
+        call = _Call(self, lease, content)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the executor has been shut down")
             self._queue.append(call)
-        self._place()
+            self._place()
         return call
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all children once they have answered; see `concurrent.futures.Executor`."""
         with self._lock:
             self._closed = True
-            dropped = list(self._queue) if cancel_futures else []
-        for call in dropped:
-            call.cancel()
-        self._place()
+            for call in list(self._queue) if cancel_futures else ():
+                call.cancel()
+            self._place()
         while wait and self._children:
             self._children[0].thread.join()
 
-    def _place(self) -> None:
-        """Give calls to children, as long as there are devices for the first that waits."""
+    def drop(self, call: _Call) -> bool:
+        """Take back a call that waits, and return True; end the process of one that runs."""
         with self._lock:
-            while self._queue:
-                call = self._queue[0]
-                child = None if call.cancelled() else self._child_for(call.lease)
-                if not child and not call.cancelled():
-                    return
-                self._queue.popleft()
-                if child and call.set_running_or_notify_cancel():
-                    child.take(call)
-            if self._closed and not self._queue:
-                for child in self._children:
-                    child.end()
+            if call in self._queue:
+                self._queue.remove(call)
+                return True
+            if call.child and not call.done():
+                call.child.kill()
+            return False
+
+    def _place(self) -> None:
+        """Give calls to children, as long as there are devices for the first that waits. The lock
+        is held."""
+        while self._queue and (child := self._child_for(self._queue[0].lease)):
+            call = self._queue.popleft()
+            call.set_running_or_notify_cancel()
+            child.take(call)
+        if self._closed and not self._queue:
+            for child in self._children:
+                child.end()
 
     def _child_for(self, lease: Lease) -> _Child | None:
         """Return an idle child, None if there is none for now."""
+        for child in self._children:
+            if child.idle and not child.is_alive:
+                child.end()
         idle = [child for child in self._children if child.idle]
-        if len(self._children) - len(idle) >= self._most:
+        if sum(child.busy for child in self._children) >= self._most:
             return None
         fitting = [child for child in idle if len(child.devices) == lease.devices]
         near = [child for child in fitting if child.near == lease.near]
-        if near or (fitting and _take(self._free, lease.devices) is None):
-            return (near or fitting)[0]  # the first has waited longest
         devices = _take(self._free, lease.devices)
-        if devices is None:  # what idle children hold is free once they have ended
+        if near or (fitting and (devices is None or len(self._children) >= self._most)):
+            return (near or fitting)[0]  # the first has waited longest
+        if devices is None or len(self._children) >= self._most:
+            # What idle children hold is free once they have ended.
             held = [name for child in idle for name in child.devices]
             if _take([*self._free, *held], lease.devices):
                 for child in idle:
@@ -136,23 +157,24 @@ class ProcessExecutor(DeviceExecutor):
                 self._free = sorted([*self._free, *child.devices], key=self._all.index)
             else:
                 self._children.append(child)
-        self._place()
+            self._place()
 
 
 class _Call(Future[Any]):
     """A call that waits, or runs in `child`."""
 
-    def __init__(self, lease: Lease, content: bytes) -> None:
+    def __init__(self, pool: ProcessExecutor, lease: Lease, content: bytes) -> None:
         super().__init__()
         self.lease, self.content = lease, content
         self.child: _Child | None = None
+        self._pool = pool
 
     def cancel(self) -> bool:
-        if super().cancel():
-            return True
-        if self.child and not self.done():
-            self.child.kill()
-        return False
+        if not self._pool.drop(self):
+            return self.cancelled()
+        cancelled = super().cancel()
+        self.set_running_or_notify_cancel()  # tells those who wait for it
+        return cancelled
 
 
 class _Child:
@@ -166,7 +188,8 @@ class _Child:
     def __init__(self, devices: Devices, after: Callable[[_Child, bool], None]) -> None:
         self.devices = devices
         self.near: Hashable = None
-        self._busy, self._ending, self._killed = False, False, False
+        self.busy = False
+        self._ending, self._killed = False, False
         self._after = after
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
@@ -175,11 +198,17 @@ class _Child:
 
     @property
     def idle(self) -> bool:
-        return not (self._busy or self._ending)
+        """Whether it can take a call."""
+        return not (self.busy or self._ending)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process, if it was started, has not ended."""
+        return self._process is None or self._process.poll() is None
 
     def take(self, call: _Call) -> None:
         """Run a call."""
-        self._busy, self.near, call.child = True, call.lease.near, self
+        self.busy, self.near, call.child = True, call.lease.near, self
         self._calls.put(call)
 
     def end(self) -> None:
@@ -196,29 +225,45 @@ class _Child:
 
     def _talk(self) -> None:
         here, there = Pipe()
-        while call := self._calls.get():
-            try:
-                if self._process is None:
-                    self._process = _start(there, self.devices)
-                    here.send_bytes(preparation())
-                here.send_bytes(call.content)
-                returned, value = self._answer(here)
-            except (OSError, EOFError) as error:
-                self._ending = True
-                call.set_exception(self._lost(error))
-                break
-            self._busy = False
-            if returned:
-                call.set_result(value)
-            else:
-                call.set_exception(value)
-            self._after(self, False)
-        here.close()
-        there.close()
-        self._wait()
-        self._after(self, True)
+        try:
+            while call := self._calls.get():
+                try:
+                    returned, value = self._ask(here, there, call)
+                except (OSError, EOFError) as error:
+                    self._ending = True
+                    call.set_exception(self._lost(error))
+                    return
+                self.busy = False
+                if returned:
+                    call.set_result(value)
+                else:
+                    call.set_exception(value)
+                self._after(self, False)
+        finally:
+            self._ending = True
+            here.close()
+            there.close()
+            self._wait()
+            self._after(self, True)
 
-    def _answer(self, here: Connection) -> tuple[bool, Any]:
+    def _ask(self, here: Connection, there: Connection, call: _Call) -> tuple[bool, Any]:
+        """Return whether a call has returned, and what it has returned or raised.
+
+        Raises:
+            OSError, EOFError: there is no process, or no more.
+        """
+        if self._process is None:
+            self._process = _start(there, self.devices)
+            here.send_bytes(preparation())
+        here.send_bytes(call.content)
+        answer = self._answer(here)
+        try:
+            returned, value = pickle.loads(answer)
+        except Exception as error:
+            return False, TypeError(f"the answer of another process cannot be read: {error}")
+        return returned, value
+
+    def _answer(self, here: Connection) -> bytes:
         """Return what a call has answered.
 
         Raises:
@@ -231,14 +276,14 @@ class _Child:
             # Whatever the process has started may keep the pipe open for longer.
             if self._process.poll() is not None and not here.poll():
                 raise EOFError
-        answer: tuple[bool, Any] = pickle.loads(here.recv_bytes())
-        return answer
+        return here.recv_bytes()
 
     def _lost(self, error: Exception) -> WorkerLostError:
         if self._process is None:
             return WorkerLostError(f"no process can be started: {error}")
         code = self._wait()
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        names = {number.value: number.name for number in signal.Signals}
+        how = f"was killed by {names.get(-code, -code)}" if code < 0 else f"ended with {code}"
         hint = "was there memory enough?" if code == -signal.SIGKILL else None
         return WorkerLostError(f"the process that trained {how}", hint=hint)
 
@@ -288,3 +333,10 @@ def _take(devices: Iterable[str | None], count: int) -> Devices | None:
         if len(taken) < count and (name is None or name not in taken):
             taken.append(name)
     return tuple(taken) if len(taken) == count >= 1 else None
+
+
+@atexit.register
+def _finish() -> None:
+    """Do what was submitted, as the executors of `concurrent.futures` do."""
+    for pool in list(_pools):
+        pool.shutdown()

@@ -27,12 +27,12 @@ class Slice(NamedTuple):
 
 
 class Crew:
-    """Has slices trained, as many at a time as there are workers, or devices.
+    """Has slices trained, as many at a time as there are workers, and devices.
 
     Args:
         executor: where.
-        workers: how many devices there are; those that know of none take one each.
-        problem: says how an epoch is judged.
+        workers: how many at a time at most.
+        problem: what is searched.
         options: say how many devices a state takes.
         on_event: called with every epoch, in this thread.
 
@@ -50,7 +50,7 @@ class Crew:
     ) -> None:
         self.workers = workers
         self._executor = executor
-        self._problem, self._options = problem, options
+        self._options = options
         self._on_event = on_event
         self._serial = isinstance(executor, SerialExecutor)
         self._running: dict[Future[Outcome], Slice] = {}
@@ -66,14 +66,19 @@ class Crew:
     @property
     def has_room(self) -> bool:
         """Whether there may be devices for a slice more."""
+        if len(self._running) >= self.workers:
+            return False
+        if not isinstance(self._executor, DeviceExecutor):
+            return True
         states = (each.trial.target for each in self._running.values())
-        return sum(map(self._devices, states)) < self.workers
+        return sum(map(self._options.devices_of, states)) < self._executor.size
 
     def begin(self, piece: Slice) -> None:
         """Have a slice trained."""
         assignment = piece.assignment
         if isinstance(self._executor, DeviceExecutor):
-            lease = Lease(self._devices(piece.trial.target), near=assignment.key)
+            devices = self._options.devices_of(piece.trial.target)
+            lease = Lease(devices, near=assignment.key)
             future = self._executor.submit_on(lease, advance, assignment)
         else:
             observe = self._on_event if self._serial else None  # elsewhere the journal tells
@@ -103,20 +108,13 @@ class Crew:
         # What is running still writes into the run folder, which must not be let go before.
         wait(self._running)
 
-    def _devices(self, state: State) -> int:
-        return self._options.devices_of(state) if isinstance(self._executor, DeviceExecutor) else 1
-
     def _tell_epochs(self) -> None:
-        """Tell what was written down since the last time. What guessing would score, which the
-        estimator may ask for, only the trainer knows."""
+        """Tell what was written down since the last time."""
         for _, _, assignment in self._running.values():
             key = assignment.key
             records = assignment.run.transition(key).records()
-            scores = tuple(record.score for record in records)
             for record in records[self._told[key] :]:
-                seen = scores[: record.epoch + 1]
-                verdict = self._problem.estimator(seen, self._problem.mode, None)
-                self._on_event(EpochEvent(key, record, verdict))
+                self._on_event(EpochEvent(key, record))
             self._told[key] = len(records)
 
 

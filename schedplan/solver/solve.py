@@ -116,7 +116,7 @@ def _workers(executor: Executor) -> float:
     if isinstance(executor, SerialExecutor):
         return 1
     if isinstance(executor, DeviceExecutor):
-        return executor.size
+        return executor.workers
     return getattr(executor, "_max_workers", math.inf)  # of the pools of concurrent.futures
 
 
