@@ -61,4 +61,4 @@ def schedplan_commands() -> Mapping[str, Factory]:  # type: ignore[empty-body]
 
 @hookspec
 def schedplan_event(event: Any) -> None:
-    """React to a RunEvent, TransitionEvent, EpochEvent, RetryEvent or PlanEvent of a search."""
+    """React to what happens in a search, see `schedplan.solver.Event`."""

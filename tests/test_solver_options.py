@@ -38,7 +38,7 @@ from schedplan.graph import basic
 from schedplan.journal import RunFolder
 from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
 from schedplan.simulator import StagedTrainer
-from schedplan.solver import Budget, SearchOptions
+from schedplan.solver import Budget, DiskEvent, Event, SearchOptions
 from schedplan.testing.strategies import graphs
 
 few = settings(max_examples=15, deadline=None)
@@ -212,6 +212,26 @@ def test_a_run_keeps_few_models(tmp_path):
     run = tmp_path / "run"
     models = [*run.glob("snapshots/*"), *run.glob("transitions/*/*/snapshots/*")]
     assert len(models) <= problem.graph.states + 2 * problem.graph.transitions / 2
+
+
+@pytest.mark.parametrize(
+    ("options", "keep"),
+    [(SearchOptions(), "best"), (SearchOptions(pruning=NONE, frontier=Beam(2)), "all")],
+    ids=["safe", "beam"],
+)
+def test_a_run_keeps_within_the_disk_that_was_estimated(tmp_path, options, keep):
+    run, told, most = tmp_path / "run", [], 0
+
+    def look(event: Event) -> None:
+        nonlocal most
+        told.extend([event] if isinstance(event, DiskEvent) else [])
+        models = [*run.glob("snapshots/*"), *run.glob("transitions/*/*/snapshots/*")]
+        most = max(most, len(models))
+
+    solve(staged(), run, options=options, keep_snapshots=keep, on_event=look)
+    (disk,) = told
+    assert 0 < most * disk.snapshot <= disk.needed <= 20 * most * disk.snapshot
+    assert disk.free > 0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.logging import RichHandler
 from rich.progress import (
     MofNCompleteColumn,
@@ -18,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from schedplan.solver import Event, PlanEvent, RunEvent
+from schedplan.solver import DiskEvent, Event, PlanEvent, RunEvent
 from schedplan.solver.search import SUPERSEDED
 from schedplan.transition import EpochEvent, RetryEvent, TransitionEvent
 
@@ -28,6 +29,7 @@ log = logging.getLogger("schedplan")
 CONSOLE = Console(stderr=True)
 
 _NUMBERS = 36  # columns that counts and times take, at most
+_WORTH_TELLING = 1e9  # bytes of disk
 _FOR_EVER = 1e9  # seconds; transitions may be hours apart, and all tell how fast it goes
 
 
@@ -98,6 +100,8 @@ class Display:
             self._transition(event)
         elif isinstance(event, RetryEvent):
             log.warning("%s: %s; it goes on from its last snapshot", event.key, event.reason)
+        elif isinstance(event, DiskEvent):
+            _tell_disk(event)
         elif isinstance(event, RunEvent):
             log.info("run folder %s: %d transitions", event.folder, event.graph.transitions)
         elif isinstance(event, PlanEvent):
@@ -145,3 +149,12 @@ class Display:
 
 def _short(params: Any) -> str:
     return ", ".join(f"{name} {value}" for name, value in params.items())
+
+
+def _tell_disk(event: DiskEvent) -> None:
+    snapshot, needed, free = map(decimal, (event.snapshot, event.needed, event.free))
+    text = f"a snapshot takes {snapshot}, the search up to {needed}, and {free} of disk are free"
+    if event.needed > event.free:
+        log.warning("%s; a full disk stops the search, which goes on once there is room", text)
+    else:
+        log.log(logging.INFO if event.needed > _WORTH_TELLING else logging.DEBUG, text)

@@ -10,6 +10,7 @@ not on the number of workers, on their timing, or on interruptions.
 
 from schedplan.solver.problem import (
     Budget,
+    DiskEvent,
     Event,
     PlanEvent,
     Problem,
@@ -23,6 +24,7 @@ from schedplan.solver.trial import END, Trial
 __all__ = [
     "END",
     "Budget",
+    "DiskEvent",
     "Event",
     "PlanEvent",
     "Problem",

@@ -25,9 +25,10 @@ from schedplan.journal import (
 )
 from schedplan.pruning import Drop
 from schedplan.solver.crew import Crew, Slice
+from schedplan.solver.disk import estimate, most_snapshots
 from schedplan.solver.durations import Durations
 from schedplan.solver.ledger import Grant, Ledger
-from schedplan.solver.problem import Event, Problem, RunEvent, SearchOptions
+from schedplan.solver.problem import DiskEvent, Event, Problem, RunEvent, SearchOptions
 from schedplan.solver.restoration import find_lost, put_back, restored, training_again
 from schedplan.solver.search import Search
 from schedplan.solver.trial import END, Trial
@@ -83,7 +84,9 @@ class Driver:
             problem.graph, problem.mode, options.frontier, options.pruning, cost, options.order
         )
         self.ledger = Ledger(options.budget, cost, problem.graph, run)
-        self._crew = Crew(executor, workers, problem, options, on_event)
+        self._crew = Crew(executor, workers, problem, options, self._note_epoch)
+        self._most = most_snapshots(problem, options, workers, keep_snapshots)
+        self._disk: DiskEvent | None = None
         self._on_event = on_event
         self._retry_failed = retry_failed
         self._check_lease = check_lease
@@ -240,6 +243,13 @@ class Driver:
                 self._take_in(trial, result)
             else:
                 self._try_again(trial, grant, result)
+
+    def _note_epoch(self, event: Event) -> None:
+        """Tell an epoch; once there is a snapshot, tell the disk that is needed."""
+        self._on_event(event)
+        if self._disk is None and (disk := estimate(self.folder, self._most)):
+            self._disk = disk
+            self._on_event(disk)
 
     def _take_in(self, trial: Trial, outcome: Outcome) -> None:
         """Go on with what a slice has come to; make known how the transition ended, if it has."""

@@ -36,7 +36,22 @@ class PlanEvent:
     plan: Plan
 
 
-Event: TypeAlias = RunEvent | TransitionEvent | EpochEvent | RetryEvent | PlanEvent
+@dataclass(frozen=True)
+class DiskEvent:
+    """The first snapshot is there, so that the disk needed can be estimated.
+
+    Attributes:
+        snapshot: bytes that it takes.
+        needed: bytes that those of the whole search will take at a time, at most, by estimate.
+        free: bytes that are free.
+    """
+
+    snapshot: int
+    needed: int
+    free: int
+
+
+Event: TypeAlias = RunEvent | TransitionEvent | EpochEvent | RetryEvent | DiskEvent | PlanEvent
 
 
 @dataclass(frozen=True)
