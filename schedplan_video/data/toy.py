@@ -63,10 +63,10 @@ class _Settings:
                 f"per_class cannot be {self.per_class}",
                 allowed=f"a number of videos for each of {', '.join(SPLITS)}",
             )
-        if self.frames < 16:
-            raise UsageError(f"frames cannot be {self.frames}", allowed="16 or more")
-        if self.size < 16 or self.size % 2:
-            raise UsageError(f"size cannot be {self.size}", allowed="even numbers from 16 up")
+        if not 16 <= self.frames <= 10_000:  # all of a video are in memory at a time
+            raise UsageError(f"frames cannot be {self.frames}", allowed="16 to 10000")
+        if not 16 <= self.size <= 1024 or self.size % 2:
+            raise UsageError(f"size cannot be {self.size}", allowed="even numbers from 16 to 1024")
 
     def text(self) -> str:
         return json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"

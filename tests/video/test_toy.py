@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from disks import full_disk
 
 from schedplan.errors import UsageError
 from schedplan_video.data.decode import probe, read_frames
@@ -95,14 +96,21 @@ def test_an_empty_folder_and_missing_parents_will_do(tmp_path):
 
 
 def test_a_failed_build_leaves_nothing(tmp_path):
-    with pytest.raises(MemoryError):
-        make_toy(tmp_path / "toy", per_class=(1, 0, 0), frames=2**31 - 1)
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        make_toy(tmp_path / "toy", **SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("per_class", (0, 0, 0)), ("per_class", (1, 2)), ("frames", 8), ("size", 33), ("seed", -1)],
+    [
+        ("per_class", (0, 0, 0)),
+        ("per_class", (1, 2)),
+        ("frames", 8),
+        ("frames", 2**31),
+        ("size", 33),
+        ("seed", -1),
+    ],
 )
 def test_arguments_out_of_bounds_are_refused(tmp_path, argument, value):
     with pytest.raises(UsageError, match=f"{argument} cannot be"):

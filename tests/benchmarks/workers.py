@@ -1,0 +1,125 @@
+"""What workers save, and what a long run holds. Run: python tests/benchmarks/workers.py
+
+Prints, for a wide graph whose trainings sleep: the wall time with 1, 2 and 4 child processes,
+beside the list-scheduling bound (the larger of all work / workers and the critical path), both
+without the start of the processes. Then, for a run of 1,000 transitions: the driver's memory after a tenth of
+them and at the end, and what the run folder holds beside the estimate.
+"""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from schedplan import (
+    Axis,
+    FixedEpochs,
+    Problem,
+    SearchOptions,
+    SimulatedTrainer,
+    Space,
+    build_graph,
+    solve,
+)
+from schedplan.executors import ProcessExecutor
+from schedplan.graph import basic
+from schedplan.pruning import NONE
+from schedplan.solver import DiskEvent, Event
+from schedplan.transition import TransitionEvent
+
+EPOCHS, SECONDS = 4, 0.25
+EXHAUSTIVE = SearchOptions(pruning=NONE)
+
+
+class Sleeping(SimulatedTrainer):
+    """Takes longer for longer clips."""
+
+    def begin(self, params, start, seed):
+        super().begin(params, start, seed)
+        self._seconds = SECONDS * params["clip"]
+
+    def train_epoch(self):
+        time.sleep(self._seconds)
+        return super().train_epoch()
+
+
+def wide() -> Problem:
+    space = Space((Axis("kind", tuple("abcdef")), Axis("clip", (1, 2)), Axis("rate", (0.1, 0.01))))
+    graph = build_graph(
+        space,
+        basic(fixed=("kind",)),
+        space.select({"clip": 1, "rate": 0.1}),
+        space.select({"clip": 2, "rate": 0.01}),
+    )
+    return Problem(graph, Sleeping, "quality", estimator=FixedEpochs(EPOCHS))
+
+
+def bound(problem: Problem, workers: int) -> float:
+    """Return the list-scheduling bound in seconds."""
+
+    def length(state) -> float:
+        return SECONDS * EPOCHS * state.space.params(state)["clip"]
+
+    graph = problem.graph
+    work = sum(length(target) for _, target in graph.dag.edges)
+    path = {graph.order[0]: 0.0}
+    for state in graph.order[1:]:
+        path[state] = length(state) + max(path[source] for source in graph.dag.predecessors(state))
+    return max(work / workers, *path.values())
+
+
+def measure_workers() -> None:
+    problem = wide()
+    print(f"{problem.graph.transitions} transitions")
+    for workers in (1, 2, 4):
+        with ProcessExecutor(workers) as pool:
+            for call in [pool.submit(time.sleep, 1) for _ in range(workers)]:
+                call.result()  # all processes are there
+            begun = time.perf_counter()
+            solve(problem, executor=pool, options=EXHAUSTIVE)
+            wall = time.perf_counter() - begun
+        least = bound(problem, workers)
+        print(f"workers {workers}: {wall:.1f} s, bound {least:.1f} s, ratio {wall / least:.3f}")
+
+
+def measure_memory(transitions: int = 1000) -> None:
+    levels = round((transitions / 3) ** (1 / 3)) + 1
+    space = Space(tuple(Axis(name, tuple(range(levels))) for name in "abc"))
+    graph = build_graph(
+        space,
+        basic(),
+        space.select(dict.fromkeys("abc", "first")),
+        space.select(dict.fromkeys("abc", "last")),
+    )
+    problem = Problem(
+        graph, partial(SimulatedTrainer, noise=0.01), "quality", estimator=FixedEpochs(10)
+    )
+    memory: list[int] = []
+    models: list[int] = []
+    disk: list[DiskEvent] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        run = Path(temporary) / "run"
+
+        def note(event: Event) -> None:
+            if isinstance(event, DiskEvent):
+                disk.append(event)
+            if isinstance(event, TransitionEvent) and event.outcome:
+                memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+                if len(memory) % 50 == 0:
+                    found = [*run.glob("snapshots/*"), *run.glob("transitions/*/*/snapshots/*")]
+                    models.append(len(found))
+
+        solve(problem, run, options=EXHAUSTIVE, on_event=note)
+        text = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
+    early, late = memory[len(memory) // 10] / 1024, memory[-1] / 1024
+    print(f"{graph.transitions} transitions: {early:.1f} MB after a tenth, {late:.1f} at the end")
+    most, estimate = max(models), disk[0].needed // disk[0].snapshot
+    print(f"models at a time: {most}, estimate {estimate}; {text / 1e6:.1f} MB are left in all")
+
+
+if __name__ == "__main__":
+    measure_workers()
+    measure_memory()
