@@ -2,8 +2,8 @@
 
 Prints, for a wide graph whose trainings sleep: the wall time with 1, 2 and 4 child processes,
 beside the list-scheduling bound (the larger of all work / workers and the critical path), both
-without the start of the processes. Then, for a run of 1,000 transitions: the driver's memory after a tenth of
-them and at the end, and what the run folder holds beside the estimate.
+without the start of the processes. Then, for a run of 1,000 transitions: the driver's memory after
+a tenth of them and at the end, and what the run folder holds beside the estimate.
 """
 
 from __future__ import annotations
