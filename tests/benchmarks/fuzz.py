@@ -27,5 +27,5 @@ if __name__ == "__main__":
             suppress_health_check=list(HealthCheck),
         )
         begun = time.perf_counter()
-        long(given(data=st.data())(lambda data, check=check: check(data)))()
+        long(given(st.data())(check))()
         print(f"{check.__name__}: {inputs} inputs, {time.perf_counter() - begun:.0f} s")
