@@ -127,6 +127,9 @@ class VideoTrainer:
     toy: Mapping[str, Any] | None = None
 
     metrics = METRICS
+    incidental = (
+        *("videos", "allow_missing", "workers", "time_limit", "device", "compile", "endpoint"),
+    )
 
     def __post_init__(self) -> None:
         design(self.network, width=self.width, shortcut=self.shortcut)
@@ -170,6 +173,13 @@ class VideoTrainer:
         with torch.device("meta"):
             heads = len(self.task.architecture.build().heads)
         return scales(len(self.task.manifest.classes), heads)
+
+    @cached_property
+    def data(self) -> dict[str, str]:
+        """The manifest, see `Manifest.digest`: a run is not resumed with another one."""
+        manifest = self.task.manifest
+        size = f"{len(manifest.videos)} videos of {len(manifest.classes)} classes"
+        return {f"manifest {Path(self.manifest).name}": f"{size}, sha256 {manifest.digest[:12]}"}
 
     def check(self, params: Mapping[str, Any]) -> None:
         """Raise `UsageError` if no stage can be trained under `params`."""
@@ -262,6 +272,6 @@ class VideoTrainer:
             make_toy(file.parent, **self.toy)
         manifest = read_manifest(file, self.videos, self.allow_missing)
         for split in (*self._training_splits(), self.validation_split):
-            manifest.split(split)
+            manifest.check_there(manifest.split(split))
             log_skipped(manifest, split)
         return manifest

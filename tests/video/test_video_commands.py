@@ -258,8 +258,8 @@ def test_models_lists_all_networks() -> None:
             ["index", "csv", *PLACES, "--column", "class"],
             r"--column is class; allowed: NAME=HEADER",
         ),
-        (["check", "m.csv"], r"m\.csv: No such file"),
-        (["evaluate", "nowhere", "--manifest", "m.csv"], r"m\.csv: No such file"),
+        (["check", "m.csv"], r"no manifest m\.csv; `schedplan video index` makes one"),
+        (["evaluate", "nowhere", "--manifest", "m.csv"], r"there is no manifest m\.csv"),
     ],
 )
 def test_bad_arguments_are_named(arguments: list[str], message: str) -> None:
