@@ -111,7 +111,7 @@ def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan) -> Plan:
             log.info("the plan has changed since it was last confirmed")
             shutil.rmtree(place.path)
         log.info("confirming the plan: training along it once more, from scratch")
-        config = replay_facts(setup, plan.bare)
+        config = replay_facts(setup, plan.bare, plan.confirmation_seed)
         bind(place, config, setup)
         with Display(plan.metric, len(plan.path)) as display:
             confirmed = confirm(plan, setup.trainer, place.path, on_event=display, config=config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -107,10 +108,14 @@ def test_files_that_are_named_as_no_videos_are_passed_over(clips):
 def test_what_cannot_be_used_says_why(clips):
     (clips / "bow" / "1.mp4").write_bytes(b"")
     (clips / "bow" / "3.mp4").write_text("none")
+    content = bytearray((clips / "bow" / "7.mp4").read_bytes())
+    content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
+    (clips / "bow" / "7.mp4").write_bytes(content)
     manifest = index_folders(clips, min_frames=17, workers=1)
     status = {video.path: video.status for video in manifest.videos}
     assert status["bow/1.mp4"] == "corrupt: the file is empty"
     assert status["bow/3.mp4"].startswith("corrupt: ")
+    assert re.fullmatch(r"corrupt: frame \d+: .+", status["bow/7.mp4"])
     assert status["bow/5.mp4"] == "short: below 17 frames"
     write_manifest(manifest, clips / "manifest.csv")
     assert read_manifest(clips / "manifest.csv") == manifest
