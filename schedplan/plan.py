@@ -106,6 +106,11 @@ class Plan:
         return tuple(stage for stage in ends if stage is not None)
 
     @property
+    def confirmation_seed(self) -> int:
+        """The seed to train along the plan once more with, see `confirm`."""
+        return derive_seed(self.provenance.get("seed", 0), "confirm")
+
+    @property
     def bare(self) -> Plan:
         """The plan without what does not matter to training along it."""
         return replace(self, complete=True, confirmed=None, provenance={})
@@ -319,7 +324,7 @@ def confirm(
         return plan
     if not plan.stages:
         raise PlanError("the plan has no stages to train along")
-    seed = derive_seed(plan.provenance.get("seed", 0), "confirm")
+    seed = plan.confirmation_seed
     outcomes = replay(
         plan, trainer, folder, seed=seed, executor=executor, on_event=on_event, config=config
     )

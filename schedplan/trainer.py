@@ -34,6 +34,14 @@ class Trainer(Protocol):
     `{"top1": (1 / classes, 1.0), "loss": (math.log(classes), 0.0)}`. By it the knee tells a
     training that has learned nothing yet from one that has ended.
 
+    An attribute `data: Mapping[str, str]` says what it trains and measures on: under a name, a
+    short text that changes with the content, such as `{"train.npz": "sha256 9f86d081"}`. A run that
+    was begun with other data is not resumed.
+
+    A factory of trainers may have an attribute `incidental: tuple[str, ...]`, the names of its
+    options that do not matter for what is learned, up to rounding, such as where the data lie and
+    what computes. They may change while a run is resumed; all others are a part of it.
+
     Any exception raised by a verb marks the transition as failed, with the exception as reason.
     """
 
@@ -78,6 +86,23 @@ def scale_of(trainer: Trainer, metric: str) -> Scale | None:
         ) from error
 
 
+def data_of(trainer: Trainer) -> dict[str, str]:
+    """Return what the trainer says of its data, see `Trainer`; nothing if it says nothing.
+
+    Raises:
+        TrainerError: what it says is no mapping of texts to texts.
+    """
+    stated = getattr(trainer, "data", None) or {}
+    if isinstance(stated, Mapping) and all(
+        isinstance(text, str) for item in stated.items() for text in item
+    ):
+        return dict(stated)
+    raise TrainerError(
+        f"the trainer's data are {stated!r:.60}",
+        allowed='texts by name, such as {"train.npz": "sha256 9f86d081"}',
+    )
+
+
 TrainerFactory: TypeAlias = Callable[[], Trainer]
 """Makes a trainer; picklable, so that it can be called in another process."""
 
@@ -109,6 +134,7 @@ class FunctionTrainer:
         load: (model, folder) puts what `save` wrote into a model that `build` has made.
         metrics: the keys of what `evaluate` returns, if known, see `Trainer`.
         scales: what the scores of a metric mean, if known, see `Trainer`.
+        data: what it trains and measures on, if known, see `Trainer`.
 
     Example:
         A "model" that learns to count:
@@ -138,10 +164,11 @@ class FunctionTrainer:
         *,
         metrics: tuple[str, ...] | None = None,
         scales: Scales | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> None:
         self._build, self._train, self._evaluate = build, train, evaluate
         self._save, self._load = save, load
-        self.metrics, self.scales = metrics, scales
+        self.metrics, self.scales, self.data = metrics, scales, data
 
     def begin(self, params: Params, start: Path | None, seed: int) -> None:
         self._seed, self._epoch = seed, 0
@@ -180,6 +207,7 @@ class GeneratorTrainer:
             very transition, to be continued with optimiser and random state, or None.
         metrics: the keys of what it yields first, if known, see `Trainer`.
         scales: what the scores of a metric mean, if known, see `Trainer`.
+        data: what it trains and measures on, if known, see `Trainer`.
 
     Example:
         >>> def count(params, start, seed, resume):
@@ -202,9 +230,10 @@ class GeneratorTrainer:
         *,
         metrics: tuple[str, ...] | None = None,
         scales: Scales | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> None:
         self._function = function
-        self.metrics, self.scales = metrics, scales
+        self.metrics, self.scales, self.data = metrics, scales, data
 
     def begin(self, params: Params, start: Path | None, seed: int) -> None:
         self._begun = (params, start, seed)

@@ -170,8 +170,8 @@ def score_snapshot(
         track: passes on so many batches, and may show progress.
 
     Raises:
-        UsageError: no snapshot in `folder`, a manifest with other classes or another modality, or a
-            number below 1.
+        UsageError: no snapshot in `folder`, a manifest with other classes or another modality, none
+            of the videos in its place, or a number below 1.
         DecodeError: a video cannot be decoded.
 
     Example:
@@ -183,6 +183,7 @@ def score_snapshot(
     meta, target = snapshots.read_meta(folder), find_device(device)
     _check_fit(folder, meta, manifest)
     dataset, items = _views(meta, manifest, split, clips, crops, batch_size)
+    manifest.check_there(dataset.videos)
     loader = ClipLoader(dataset, items, workers=workers, pin_memory=target.type == "cuda")
     if target.type == "cpu":
         share_cores(workers)

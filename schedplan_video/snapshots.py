@@ -100,7 +100,8 @@ def read_meta(folder: Path) -> SnapshotMeta:
             }
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"not a snapshot of a video model: {error}", where=str(folder)) from None
+        reason = f"no {META} is there" if isinstance(error, FileNotFoundError) else error
+        raise UsageError(f"not a snapshot of a video model: {reason}", where=str(folder)) from None
 
 
 def load_model(folder: Path, model: VideoNetwork, architecture: Architecture) -> None:

@@ -80,7 +80,11 @@ class Stream:
                 version = str(data["version"])
                 arrays = {name: data[name] for name in cls.__dataclass_fields__}
         except FileNotFoundError as error:
-            raise UsageError(error.strerror or str(error), where=str(file)) from None
+            raise UsageError(
+                "there is no such file",
+                where=str(file),
+                hint="`schedplan video evaluate --scores FILE` writes one",
+            ) from error
         except Exception as error:  # what holds something else raises all sorts
             raise UsageError(
                 "the file holds no scores",

@@ -16,6 +16,7 @@ from schedplan_video import engine
 from schedplan_video.config import StageSettings, check_defaults, stage_settings
 from schedplan_video.data.loader import TIME_LIMIT, check_time_limit
 from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
+from schedplan_video.data.processes import usual_workers
 from schedplan_video.data.splits import split_names
 from schedplan_video.data.toy import make_toy
 from schedplan_video.data.transforms import EvaluationTransform, TrainingTransform
@@ -65,8 +66,9 @@ class VideoTrainer:
         train_split: which of the manifest's splits to train on; or several, such as
             `["train", "val"]` once the plan is known.
         validation_split: which one to measure on.
-        workers: processes that decode videos, for each one that trains; 0 decodes in that itself.
-            See `data.loader.ClipLoader` for what a script with workers must do.
+        workers: processes that decode videos, for each one that trains; by default one per core,
+            but 4 at most; 0 decodes in that itself. See `data.loader.ClipLoader` for what a script
+            with workers must do.
         time_limit: seconds that they may keep a batch waiting, up to a week.
         device: `auto`, `cpu`, `cuda` or `cuda:N`. `cuda` is one GPU for each process.
         precision: what the bulk of the network computes in: `float32`, `bfloat16`, `float16` (with
@@ -113,7 +115,7 @@ class VideoTrainer:
     augment: str = "paper"
     train_split: str | list[str] = "train"
     validation_split: str = "val"
-    workers: int = 4
+    workers: int | None = None
     time_limit: float = TIME_LIMIT
     device: str = "auto"
     precision: str = "auto"
@@ -127,6 +129,9 @@ class VideoTrainer:
     toy: Mapping[str, Any] | None = None
 
     metrics = METRICS
+    incidental = (
+        *("videos", "allow_missing", "workers", "time_limit", "device", "compile", "endpoint"),
+    )
 
     def __post_init__(self) -> None:
         design(self.network, width=self.width, shortcut=self.shortcut)
@@ -153,7 +158,7 @@ class VideoTrainer:
             pretrained=self.pretrained and Path(self.pretrained),
             training_view=training_view,
             evaluation_view=evaluation_view,
-            workers=self.workers,
+            workers=usual_workers() if self.workers is None else self.workers,
             time_limit=self.time_limit,
             device=self._device(self._machines),
             precision=self.precision,
@@ -170,6 +175,13 @@ class VideoTrainer:
         with torch.device("meta"):
             heads = len(self.task.architecture.build().heads)
         return scales(len(self.task.manifest.classes), heads)
+
+    @cached_property
+    def data(self) -> dict[str, str]:
+        """The manifest, see `Manifest.digest`: a run is not resumed with another one."""
+        manifest = self.task.manifest
+        size = f"{len(manifest.videos)} videos of {len(manifest.classes)} classes"
+        return {f"manifest {Path(self.manifest).name}": f"{size}, sha256 {manifest.digest[:12]}"}
 
     def check(self, params: Mapping[str, Any]) -> None:
         """Raise `UsageError` if no stage can be trained under `params`."""
@@ -241,7 +253,7 @@ class VideoTrainer:
 
     def _check_machine(self) -> None:
         """Check the options that are about machines."""
-        if self.workers < 0:
+        if self.workers is not None and self.workers < 0:
             raise UsageError(f"workers is {self.workers}", allowed="0 or more", path=("workers",))
         check_time_limit(self.time_limit)
         engine.find_precision(self.precision, torch.device("cpu"))
@@ -262,6 +274,6 @@ class VideoTrainer:
             make_toy(file.parent, **self.toy)
         manifest = read_manifest(file, self.videos, self.allow_missing)
         for split in (*self._training_splits(), self.validation_split):
-            manifest.split(split)
+            manifest.check_there(manifest.split(split))
             log_skipped(manifest, split)
         return manifest

@@ -221,6 +221,31 @@ def test_a_run_folder_is_bound_to_its_configuration(tmp_path):
     assert "seed was unset and is now 1" in str(caught.value)
 
 
+def test_a_run_folder_is_bound_to_the_data(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    old, new = ({"name": "a", "data": {"train.npz": digest}} for digest in ("1c", "2d"))
+    folder.configure(old)
+    folder.configure(new)
+    folder.configure({"name": "a"})
+    begin(tmp_path / "run", 1)
+    folder.configure(old)  # what was not known before is written down
+    with pytest.raises(RunFolderError, match=r"data have changed .*train.npz was '1c' and is now"):
+        folder.configure(new)
+    assert folder.config() == old
+
+
+def test_a_run_folder_takes_other_options_that_do_not_matter(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    old, new = ({"trainer": {"use": "x", "workers": n, "width": n}} for n in (1, 2))
+    folder.configure(old)
+    begin(tmp_path / "run", 1)
+    with pytest.raises(RunFolderError, match=r"configuration: trainer.width was 1 and is now 2;"):
+        folder.configure(new, incidental=("workers",))
+    faster = {"trainer": {**old["trainer"], "workers": 4}}
+    folder.configure(faster, incidental=("workers",))
+    assert folder.config() == faster
+
+
 def test_a_configuration_changed_by_hand_is_noticed(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.configure({"name": "a"})

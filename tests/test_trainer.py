@@ -7,7 +7,7 @@ import pytest
 
 from schedplan import FunctionTrainer, GeneratorTrainer, Scale, SimulatedTrainer, Trainer
 from schedplan.errors import TrainerError
-from schedplan.trainer import Seat, derive_seed, scale_of
+from schedplan.trainer import Seat, data_of, derive_seed, scale_of
 
 
 def counting(**stated: object) -> FunctionTrainer:
@@ -108,6 +108,17 @@ def test_a_wrapped_trainer_states_its_metrics_and_scales(wrapped):
 def test_what_is_no_scale_is_told(stated):
     with pytest.raises(TrainerError, match=r"scale of 'sum'.*best score there is"):
         scale_of(counting(scales={"sum": stated}), "sum")
+
+
+def test_a_trainer_says_what_its_data_are():
+    assert data_of(counting()) == {}
+    assert data_of(counting(data={"train.npz": "1c"})) == {"train.npz": "1c"}
+
+
+@pytest.mark.parametrize("stated", ["1c", {"train.npz": 1}, ["train.npz"]])
+def test_what_says_nothing_of_data_is_told(stated):
+    with pytest.raises(TrainerError, match=r"data are .*allowed: texts by name"):
+        data_of(counting(data=stated))
 
 
 def test_a_generator_that_ends_is_told_what_is_expected():

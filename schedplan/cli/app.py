@@ -22,6 +22,8 @@ from schedplan.cli.search import (
     draw_what_is_missing,
     find_plan,
     load_front,
+    replay_facts,
+    run_facts,
     say_other_options,
     warn_of_unreached,
     warn_of_what_is_missing,
@@ -163,8 +165,8 @@ def run(
     make_executor = setup.plugins.get("executors", engine).load()
     executor = make_executor(workers, devices, scheduler)
     folder = RunFolder(out or Path("runs") / setup.config.name)
-    bind(folder, setup.facts())
     with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
+        bind(folder, run_facts(setup), setup)
         plan = find_plan(setup, folder, executor, retry_failed)
         if confirm:
             plan = confirm_plan(setup, folder, plan)
@@ -241,20 +243,17 @@ def replay_(
     setup = load_plan(found, where, plugin or (), set_ or ())
     if not found.stages:
         raise UsageError("the plan has no stages to train", where=where)
-    _ = setup.trainer  # which checks it, before a folder is made
     beside = plan.with_name(f"{plan.name}-replay") if plan and plan.is_dir() else None
     folder = RunFolder(out or beside or Path("runs") / f"{found.name}-replay")
-    config = {"replay": found.as_dict(), "trainer": setup.facts()["trainer"]}
-    if seed is not None:
-        config["seed"] = seed
-    bind(folder, config)
+    with redirect_stdout(sys.stderr):
+        config = replay_facts(setup, found, seed)
+        bind(folder, config, setup)
     say_other_options(found, setup)
     with (
         redirect_stdout(sys.stderr),
         log_to_file(folder.path / "log.txt"),
         Display(found.metric, len(found.path)) as display,
     ):
-        setup.make_trainer()
         outcomes = replay(
             found, setup.trainer, folder.path, seed=seed, on_event=display, config=config
         )

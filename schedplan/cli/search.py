@@ -28,11 +28,22 @@ from schedplan.report import trace, write_graph
 from schedplan.solver import Event, solve
 
 
-def bind(folder: RunFolder, config: Mapping[str, Any]) -> None:
+def run_facts(setup: Setup) -> dict[str, Any]:
+    """Return what determines the result of a search."""
+    return {**setup.facts(), "data": setup.data}
+
+
+def replay_facts(setup: Setup, plan: Plan, seed: int | None = None) -> dict[str, Any]:
+    """Return what determines the result of training along a plan; a seed, if it has another one."""
+    facts = {"replay": plan.as_dict(), "trainer": setup.facts()["trainer"], "data": setup.data}
+    return facts if seed is None else {**facts, "seed": seed}
+
+
+def bind(folder: RunFolder, config: Mapping[str, Any], setup: Setup) -> None:
     """Bind a run folder to a configuration, unless somebody is working in it."""
     # What is no run folder yet is not marked as held: it may be somebody else's.
     with folder.hold() if folder.config_file.exists() else nullcontext():
-        folder.configure(config)
+        folder.configure(config, setup.incidental)
 
 
 def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: bool) -> Plan:
@@ -43,7 +54,6 @@ def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed:
         return earlier
     if setup.options.speculate and isinstance(executor, SerialExecutor):
         log.warning("search.speculate does nothing without --workers or --devices")
-    setup.make_trainer()
     if earlier and retry_failed:  # an interrupted retry must not look like a finished run
         replace(earlier, complete=False).save(folder.plan_file)
     if any(folder.trainings()):
@@ -62,7 +72,6 @@ def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed:
 
 
 def _search(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: bool) -> Plan:
-    facts = setup.facts()
     with executor, Display(setup.config.metric, setup.graph.transitions) as display:
 
         def on_event(event: Event) -> None:
@@ -77,8 +86,8 @@ def _search(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: b
             on_event=on_event,
             keep_snapshots=setup.config.search.keep_snapshots,
             retry_failed=retry_failed,
-            config=facts,
-            provenance={"config": facts, "source": setup.source},
+            config=run_facts(setup),
+            provenance={"config": setup.facts(), "source": setup.source},
         )
 
 
@@ -102,14 +111,10 @@ def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan) -> Plan:
             log.info("the plan has changed since it was last confirmed")
             shutil.rmtree(place.path)
         log.info("confirming the plan: training along it once more, from scratch")
+        config = replay_facts(setup, plan.bare, plan.confirmation_seed)
+        bind(place, config, setup)
         with Display(plan.metric, len(plan.path)) as display:
-            confirmed = confirm(
-                plan,
-                setup.trainer,
-                place.path,
-                on_event=display,
-                config={"replay": bare, "trainer": setup.facts()["trainer"]},
-            )
+            confirmed = confirm(plan, setup.trainer, place.path, on_event=display, config=config)
         confirmed.save(folder.plan_file)
     return confirmed
 

@@ -29,7 +29,7 @@ from schedplan.pruning import PRUNINGS, Pruning
 from schedplan.rules import Rule, Where
 from schedplan.solver import Budget, Problem, SearchOptions
 from schedplan.space import Axis, Link, Space
-from schedplan.trainer import GeneratorTrainer, Trainer, TrainerFactory
+from schedplan.trainer import GeneratorTrainer, Trainer, data_of
 from schedplan.transition import unknown_metric
 
 __all__ = ["Config", "Setup", "load_config", "load_plan", "load_preset", "load_run"]
@@ -70,6 +70,7 @@ def load_preset(name: str, plugins: Sequence[str] = (), overrides: Sequence[str]
 def load_run(folder: RunFolder) -> Setup:
     """Return the setup that a run folder was made with; RunFolderError if there is none."""
     facts = folder.config()
+    facts.pop("data", None)
     if "replay" in facts:
         raise ConfigError(
             "the folder holds a replay, which has no graph of states",
@@ -209,7 +210,7 @@ class Setup:
             return AtMost(section.max_epochs, call(bound, "the estimator", ("knee",)))
 
     @cached_property
-    def trainer(self) -> TrainerFactory:
+    def trainer(self) -> partial[Trainer]:
         """A picklable factory of trainers; making one is left to the caller (`make_trainer`)."""
         section = self.config.trainer
         with self._located("trainer", "use"):
@@ -295,6 +296,18 @@ class Setup:
     def facts(self) -> dict[str, Any]:
         """Return the configuration as plain data, defaults filled in."""
         return self.config.model_dump(mode="json")
+
+    @cached_property
+    def data(self) -> dict[str, str]:
+        """What a trainer says of its data, see `Trainer`; one is made to ask it."""
+        trainer = self.make_trainer()
+        with self._located("trainer"):
+            return data_of(trainer)
+
+    @property
+    def incidental(self) -> tuple[str, ...]:
+        """The trainer's options that do not matter for the result, see `Trainer`."""
+        return tuple(getattr(self.trainer.func, "incidental", ()))
 
     def locate(self, error: SchedplanError) -> SchedplanError:
         """Give an error that names a path in the configuration its place in the file."""

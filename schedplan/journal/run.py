@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -87,15 +87,20 @@ class RunFolder:
             elif records := training.records():
                 yield training.key, len(records) - 1, sum(record.seconds for record in records)
 
-    def configure(self, config: Mapping[str, Any]) -> None:
+    def configure(self, config: Mapping[str, Any], incidental: Collection[str] = ()) -> None:
         """Bind the folder to `config`, or check that it is bound to the same one already.
 
         How the graph is searched (`search`) may change: it says what is trained, not how, so that
         everything trained stays valid. So may what a replay changes (`trainer.replay`).
 
+        Args:
+            config: plain data that determines the result; under `data`, what the trainer says of
+                its data, see `schedplan.trainer.Trainer`.
+            incidental: the trainer's options that may change as well.
+
         Raises:
-            RunFolderError: if the folder holds another configuration (the message shows what
-                differs), or holds something else altogether.
+            RunFolderError: if the folder holds another configuration or was made with other data
+                (the message shows what differs), or holds something else altogether.
         """
         if not self.config_file.exists():
             if self.path.exists() and any(self._strangers()):
@@ -107,14 +112,22 @@ class RunFolder:
             self._bind(config)
             return
         bound = self.config()
-        differences = list(_differences(_essence(bound), _essence(config)))
-        if bound != config and not (differences and self._has_results()):
+        differences = list(_differences(_essence(bound, incidental), _essence(config, incidental)))
+        data = config.get("data") or {}
+        changes = list(_differences(bound.get("data") or data, data))
+        if bound != config and not ((differences or changes) and self._has_results()):
             self._bind(config)
         elif differences:
             raise RunFolderError(
                 f"the run was made with another configuration: {'; '.join(differences)}",
                 where=str(self.path),
                 hint="go back to that configuration to resume it, or name a new folder with --out",
+            )
+        elif changes:
+            raise RunFolderError(
+                f"the data have changed since the run was begun: {'; '.join(changes)}",
+                where=str(self.path),
+                hint="go back to those data to resume it, or name a new folder with --out",
             )
 
     def _bind(self, config: Mapping[str, Any]) -> None:
@@ -177,11 +190,12 @@ class RunFolder:
         )
 
 
-def _essence(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what determines the outcome of every transition."""
-    essence = {key: value for key, value in config.items() if key != "search"}
+def _essence(config: Mapping[str, Any], incidental: Collection[str]) -> dict[str, Any]:
+    """Return what determines the outcome of every transition, besides the data."""
+    essence = {key: value for key, value in config.items() if key not in ("search", "data")}
     if isinstance(trainer := config.get("trainer"), Mapping):
-        essence["trainer"] = {key: value for key, value in trainer.items() if key != "replay"}
+        left_out = {"replay", *incidental}
+        essence["trainer"] = {key: value for key, value in trainer.items() if key not in left_out}
     return essence
 
 

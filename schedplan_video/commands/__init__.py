@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,12 +54,18 @@ def check(
 ) -> None:
     """Decode every video; show what is not as the manifest says, and exit with 1 if anything is."""
     listed = load("data.manifest:read_manifest")(manifest, videos)
-    found = load("data.check:check_videos")(listed, workers=count_workers(workers), track=track)
-    facts = {"manifest": str(manifest), "videos": len(listed.videos), "differences": len(found)}
+    found = load("data.check:check_videos")(
+        listed, workers=count_workers(workers), track=partial(track, what="check: %s videos")
+    )
+    lost = [video for video in listed.videos if video.problem]
+    counts = {"manifest": str(manifest), "videos": len(listed.videos)}
+    facts = {**counts, "not_usable": dict(Counter(video.problem for video in lost))}
+    said = load("data.manifest:count_problems")(lost) or None
     rows = [asdict(difference) for difference in found]
     columns = ("path", "what", "listed", "found")
     table = make_table("Differences", columns, [tuple(row.values()) for row in rows])
-    shown = [pairs_table(str(manifest), facts), *([table] if rows else [])]
+    sums = pairs_table(str(manifest), {**counts, "not usable": said, "differences": len(rows)})
+    shown = [sums, *([table] if rows else [])]
     print_data({**facts, "differences": rows}, Group(*shown), form)
     if rows:
         raise typer.Exit(SchedplanError.exit_code)
@@ -81,10 +89,12 @@ def flow(
     What is there already is kept, so that it can be cut off and gone on with.
     """
     listed = load("data.manifest:read_manifest")(manifest, videos)
+    listed.check_there([video for video in listed.videos if video.problem is None])
     settings = load("data.flow:FlowSettings")(bound=bound, short_side=short_side)
     count = count_workers(workers)
+    shown = partial(track, what="flow: %s videos")
     try:
-        made = load("data.flow:compute_flow")(listed, out, settings, workers=count, track=track)
+        made = load("data.flow:compute_flow")(listed, out, settings, workers=count, track=shown)
     except KeyboardInterrupt:
         log.warning("what was computed is kept: the same command goes on from there")
         raise

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -12,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from schedplan.cli.progress import CONSOLE
+from schedplan.cli.status import duration
 from schedplan.cli.tables import Format
 from schedplan.plugins import import_attribute
 
@@ -22,6 +25,10 @@ _T = TypeVar("_T")
 _SHOWN_REASONS = 10  # why videos cannot be used
 _SHOWN_VIDEOS = 3  # for each reason
 
+_NUMBER = re.compile(r"\d[\d.]*")  # what tells one damaged file from the next
+
+_SILENCE = 30.0  # seconds between lines that tell how far a command is
+
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
 Videos = Annotated[
@@ -30,6 +37,12 @@ Videos = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(min=1, show_default="one per core", help="Processes that decode."),
+]
+LoaderWorkers = Annotated[
+    int | None,
+    typer.Option(
+        min=0, show_default="one per core, 4 at most", help="Processes that decode; 0 for none."
+    ),
 ]
 
 
@@ -43,12 +56,41 @@ def count_workers(workers: int | None) -> int:
     return workers or load("data.processes:count_cores")()
 
 
-def track(results: Iterable[_T], total: int) -> Iterator[_T]:
-    """Pass the results on, with a bar on stderr if that is a terminal."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=CONSOLE, transient=True, disable=not CONSOLE.is_terminal)
-    with bar:
+def count_loader_workers(workers: int | None) -> int:
+    """Return the number asked for, or the usual one of a loader."""
+    return load("data.processes:usual_workers")() if workers is None else workers
+
+
+def track(results: Iterable[_T], total: int, what: str) -> Iterator[_T]:
+    """Pass the results on and show on stderr how far they are: a bar on a terminal, or else lines.
+
+    Args:
+        results: what is passed on.
+        total: how many they are.
+        what: they are, as in "flow: %s videos".
+    """
+    if not CONSOLE.is_terminal:
+        yield from tell(results, total, what)
+        return
+    with Progress(
+        *(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()), console=CONSOLE, transient=True
+    ) as bar:
         yield from bar.track(results, total=total)
+
+
+def tell(
+    results: Iterable[_T], total: int, what: str, clock: Callable[[], float] = time.monotonic
+) -> Iterator[_T]:
+    """Pass the results on and log how far they are, every half minute and at the end."""
+    began = said = clock()
+    for done, result in enumerate(results, start=1):
+        yield result
+        now = clock()
+        if done == total:
+            log.info(what, f"{total:,}")
+        elif now - said >= _SILENCE:
+            said, left = now, (now - began) / done * (total - done)
+            log.info(f"{what}, %s left", f"{done:,} of {total:,}", duration(left))
 
 
 def report(manifest: Any) -> None:
@@ -62,9 +104,11 @@ def report(manifest: Any) -> None:
     reasons = defaultdict(list)
     for split in manifest.splits:
         for video in manifest.unusable(split):
-            reasons[video.status].append(video.path)
-    by_count = sorted(reasons.items(), key=lambda item: -len(item[1]))
-    for reason, paths in by_count[:_SHOWN_REASONS]:
+            reasons[_NUMBER.sub("N", video.status)].append(video)
+    by_count = sorted(reasons.values(), key=lambda videos: -len(videos))
+    for videos in by_count[:_SHOWN_REASONS]:
+        paths = [video.path for video in videos]
+        reason = videos[0].status if len(videos) == 1 else _NUMBER.sub("N", videos[0].status)
         log.warning("%s: %d, such as %s", reason, len(paths), ", ".join(paths[:_SHOWN_VIDEOS]))
     if len(by_count) > _SHOWN_REASONS:
         log.warning("and more, for other reasons: see the manifest's column status")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +16,11 @@ from rich.table import Table
 
 from schedplan.cli.tables import Format, make_table, pairs_table, print_data
 from schedplan.errors import UsageError
-from schedplan.journal import write_text
+from schedplan.journal import RunFolder, write_text
 from schedplan_video.metrics import ACCURACIES, accuracies, class_accuracies, confusion, measure
 from schedplan_video.streams import Stream, fuse
 
-from .common import Form, Videos, load, track
+from .common import Form, LoaderWorkers, Videos, count_loader_workers, load, log, track
 
 ScoresOut = Annotated[
     Path | None,
@@ -37,7 +38,9 @@ ConfusionOut = Annotated[
 
 
 def evaluate(
-    snapshot: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="A saved model's folder.")],
+    snapshot: Annotated[
+        Path, typer.Argument(metavar="RUN|MODEL", help="A run folder, or a model's.")
+    ],
     manifest: Annotated[Path, typer.Option("--manifest", metavar="FILE", help="The videos.")],
     videos: Videos = None,
     split: Annotated[str, typer.Option(help="Which of the manifest's splits.")] = "test",
@@ -49,7 +52,7 @@ def evaluate(
         str, typer.Option(metavar="N|N%", help="Videos of the split that may be unusable.")
     ] = "0",
     batch_size: Annotated[int, typer.Option(min=1, help="Views held in memory at once.")] = 32,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that decode.")] = 4,
+    workers: LoaderWorkers = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     form: Form = Format.TABLE,
 ) -> None:
@@ -58,11 +61,15 @@ def evaluate(
     The scores of 10 clips x 3 crops of a video are averaged, as for published results. With
     --clips 1 --crops 1 it is the centre alone, as while planning.
     """
+    snapshot = _model(snapshot)
     listed = load("data.manifest:read_manifest")(manifest, videos, allow_missing)
     load("data.manifest:log_skipped")(listed, split)
     views = {"clips": clips, "crops": crops}
-    running = {"batch_size": batch_size, "workers": workers, "device": device, "track": track}
-    found = load("evaluate:score_snapshot")(snapshot, listed, split, **views, **running)
+    running = {"batch_size": batch_size, "workers": count_loader_workers(workers), "device": device}
+    shown = partial(track, what="evaluate: %s batches")
+    found = load("evaluate:score_snapshot")(
+        snapshot, listed, split, **views, **running, track=shown
+    )
     if scores:
         load("evaluate:name_videos")(found, listed, split).save(scores)
     confused = confusion(found.scores, found.labels)
@@ -74,6 +81,21 @@ def evaluate(
     shown = Group(pairs_table(title, metrics), _class_table(by_class))
     facts = {"snapshot": str(snapshot), "split": split, **views, **metrics}
     print_data({**facts, "by_class": by_class}, shown, form)
+
+
+def _model(folder: Path) -> Path:
+    """Return the folder of a model, which may be a run's."""
+    run = RunFolder(folder)
+    if not run.config_file.exists():
+        return folder
+    if not run.model.exists():
+        raise UsageError(
+            "the run has no model yet",
+            where=str(folder),
+            hint="`schedplan status` shows how far it is",
+        )
+    log.info("the run's model is %s", run.model)
+    return run.model
 
 
 def fuse_(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,7 +106,10 @@ def folders(
     output: Output,
     groups: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="CSV or TSV with columns path and group."),
+        typer.Option(
+            metavar="FILE",
+            help="CSV or TSV with columns path, relative to the file's own folder, and group.",
+        ),
     ] = None,
     test: Test = None,
     validation: Validation = None,
@@ -169,7 +173,7 @@ def _index(
             kept,
             min_frames=min_frames,
             workers=count_workers(workers),
-            track=track,
+            track=partial(track, what="index: %s videos"),
             **sizes,
         )
     except KeyboardInterrupt:
@@ -178,7 +182,7 @@ def _index(
     load("data.manifest:write_manifest")(manifest, output)
     report(manifest)
     if not load("data.manifest:lies_above")(output, root):
-        log.info("the manifest lies elsewhere: tell with --set trainer.videos=%s", root)
+        log.info("the manifest lies elsewhere: tell with trainer.videos, or --videos %s", root)
     print(output)
 
 

@@ -27,7 +27,7 @@ def models(
     measure = load("models.counting:measure")
     chosen = names or load("models.registry:names")()
     sizes = (measure(name, frames=frames, size=size, classes=classes) for name in chosen)
-    found = list(track(sizes, total=len(chosen)))
+    found = list(track(sizes, len(chosen), "%s networks"))
     facts = {"frames": frames, "size": size, "classes": classes}
     title = f"{frames} x {size} x {size}, {classes} classes"
     table = make_table(title, _COLUMNS, [_row(network) for network in found])

@@ -39,7 +39,7 @@ def profile(
     states = (setup.space.params(state) for state in setup.graph.order[1:])
     stages = load("profile:distinct")(stage_settings(each, trainer.defaults) for each in states)
     profiles = (measure(trainer.task, stage, steps) for stage in stages)
-    found = [vars(each) for each in track(profiles, total=len(stages))]
+    found = [vars(each) for each in track(profiles, len(stages), "%s settings")]
     names = [
         name
         for name in found[0]["settings"]

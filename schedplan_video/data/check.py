@@ -46,10 +46,14 @@ def check_videos(
     Returns:
         the differences, in the manifest's order.
 
+    Raises:
+        ManifestError: none of the videos is in its place.
+
     Example:
         >>> check_videos(read_manifest("toy/manifest.csv"), workers=2)  # doctest: +SKIP
         []
     """
+    manifest.check_there([video for video in manifest.videos if video.problem is None])
     files = {video.path: manifest.path(video) for video in manifest.videos}
     there = [file for file in files.values() if is_there(file)]
     found = dict(track(probe_files(there, workers), len(there)))
@@ -72,5 +76,5 @@ def _differences(video: Video, found: Found | None) -> list[Difference]:
         ]
     if video.problem:
         return []
-    now = "missing" if found is None else corrupt(found.reason)
+    now = "missing" if found is None else corrupt(found.what)
     return [Difference(video.path, "status", video.status, now)]

@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 
 from schedplan.errors import UsageError
 
-from .decode import probe, read_frames
+from .decode import DecodeError, probe, read_frames
 from .manifest import Manifest, Video
+from .paths import is_there
 from .sampling import clip_sampler
 from .splits import split_names
 from .transforms import Transform
@@ -99,6 +100,7 @@ class ClipDataset(Dataset[Item]):
         row, part = divmod(item, self._parts)
         rng = np.random.default_rng((self.seed, epoch, row))
         video = self.videos[row]
+        self._check_there(video)
         frames, height, width = self._size(video)
         indices = self.sampler(frames, rng=rng if self.train else None)
         indices = indices[part * self._at_once : (part + 1) * self._at_once]
@@ -115,6 +117,11 @@ class ClipDataset(Dataset[Item]):
     def path(self, item: int) -> str:
         """Return where the video of an item lies."""
         return str(self.manifest.path(self.videos[item // self._parts]))
+
+    def _check_there(self, video: Video) -> None:
+        if not is_there(self.manifest.path(video)):
+            reason = "listed as ok, but missing now: bring it back, or index again"
+            raise DecodeError(self.manifest.path(video), None, reason)
 
     def _size(self, video: Video) -> tuple[int, int, int]:
         """Return the number of frames, their height and their width."""

@@ -125,8 +125,8 @@ def compute_flow(
 
     Raises:
         MissingDependencyError: OpenCV with its contributed modules is not installed.
-        UsageError: flow of flow; a folder that holds, or lies among, the videos, or is for
-            something else; or one in use by another process.
+        UsageError: flow of flow; a folder that holds, or lies among, the videos, is for something
+            else, or holds flow of other settings; or one in use by another process.
 
     Example:
         >>> compute_flow(read_manifest("toy/manifest.csv"), "flow", workers=2)  # doctest: +SKIP
@@ -135,9 +135,11 @@ def compute_flow(
     if manifest.modality != "rgb":
         raise UsageError("these videos are optical flow themselves", where=str(manifest.folder))
     out = Path(out).absolute()
+    settings = settings or FlowSettings()
     _check_apart(out, manifest)
+    _check_settings(out, manifest, settings)
     files = {manifest.path(video): video for video in manifest.videos if video.problem is None}
-    task = partial(_compute, out, settings or FlowSettings())
+    task = partial(_compute, out, settings)
     with _held(out):
         found = dict(track(for_each(files, task, workers), len(files)))
     rows = [_row(video, found.get(manifest.path(video))) for video in manifest.videos]
@@ -159,6 +161,23 @@ def _check_apart(out: Path, manifest: Manifest) -> None:
         raise UsageError("the folder holds a manifest of other videos", where=str(out))
 
 
+def _check_settings(out: Path, manifest: Manifest, settings: FlowSettings) -> None:
+    """Raise `UsageError` if the flow that is there, by its first video, is of other settings."""
+    stored = (_stated(out / _flow_path(video)) for video in manifest.videos)
+    old, new = next(filter(None, stored), None), json.loads(settings.comment)
+    if old not in (None, new):
+        changes = [
+            f"{name} was {old.get(name)} and is now {value}"
+            for name, value in new.items()
+            if old.get(name) != value
+        ]
+        raise UsageError(
+            f"the flow here was made with other settings: {', '.join(changes)}",
+            where=str(out),
+            hint="name another folder with --out, or remove this one first",
+        )
+
+
 def rgb_path(video: Video) -> str:
     """Return the path of a video of pictures; for optical flow, of the one it was computed from.
 
@@ -173,7 +192,7 @@ def _row(video: Video, found: VideoInfo | DecodeError | None) -> Video:
     """Return the row of a video's flow; nothing was found where the video cannot be used."""
     facts: dict[str, Any] = dict.fromkeys(VideoInfo._fields)
     if isinstance(found, DecodeError):
-        facts["status"] = corrupt(found.reason)
+        facts["status"] = corrupt(found.what)
     elif found is not None:
         facts = found._asdict()
     return replace(video, path=_flow_path(video), modality="flow", **facts)
@@ -277,10 +296,19 @@ def _is_current(target: Path, source: Path, settings: FlowSettings) -> bool:
     try:
         if target.stat().st_mtime_ns < size_and_date(source)[1]:
             return False
-        with av.open(str(target)) as container:
-            return container.metadata.get("comment") == settings.comment
-    except (OSError, ValueError):  # PyAV's errors are of these kinds
+    except OSError:
         return False
+    return _stated(target) == json.loads(settings.comment)
+
+
+def _stated(file: Path) -> dict[str, Any] | None:
+    """Return what a flow video says of itself; None if it is none, or not there."""
+    try:
+        with av.open(str(file)) as container:
+            said = json.loads(container.metadata.get("comment", ""))
+    except (OSError, ValueError):  # PyAV's errors are of these kinds
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def _info(file: Path) -> VideoInfo:

@@ -180,7 +180,7 @@ class ClipLoader:
 
     def _told(self, error: BaseException) -> LoaderError | None:
         """Return what became of the workers, in this project's words."""
-        where = f"rank {self._order.rank}"
+        where = f"rank {self._order.rank}" if self._order.world_size > 1 else None
         if isinstance(error, TimeoutError):
             return LoaderError(
                 f"no batch came within {self._time_limit:g} seconds"

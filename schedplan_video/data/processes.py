@@ -44,6 +44,11 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
+def usual_workers() -> int:
+    """Return how many processes decode for one that trains, where nobody has said."""
+    return min(4, count_cores())
+
+
 def untracked(results: Results[T], total: int) -> Results[T]:
     """Pass the results on, and show nothing."""
     return results

@@ -127,6 +127,12 @@ def test_a_broken_video_is_named(tmp_path):
     assert caught.value.file == tmp_path / "broken.mp4"
 
 
+def test_a_video_that_has_gone_since_is_told(tmp_path):
+    video = Video("gone.mp4", 0, "hug", "train", frames=30, height=32, width=32)
+    with pytest.raises(DecodeError, match=r"gone\.mp4: listed as ok, but missing now: .* index"):
+        fixed_clips(Manifest(tmp_path, (video,)))[0]
+
+
 def test_a_manifest_without_counts_and_sizes_will_do(toy):
     videos = tuple(Video(v.path, v.label, v.class_name, v.split) for v in toy.videos)
     bare = random_clips(Manifest(toy.folder, videos))

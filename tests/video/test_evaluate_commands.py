@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from schedplan.journal import RunFolder
 from schedplan_video.data.manifest import Manifest, read_manifest, write_manifest
 from schedplan_video.data.toy import make_toy
 from schedplan_video.streams import Stream
@@ -95,6 +97,18 @@ def test_evaluate_prints_and_writes_what_it_found(manifest, snapshot, tmp_path) 
         assert counts[video.label][predicted] == 1
 
 
+def test_the_model_of_a_run_is_evaluated(manifest, snapshot, tmp_path) -> None:
+    folder = RunFolder(tmp_path / "demo")
+    folder.configure({"name": "demo"})
+    options = ("--manifest", manifest, "--clips", 1, "--crops", 1, "--device", "cpu")
+    assert "no model yet" in run("evaluate", folder.path, *options, code=2).stderr
+    shutil.copytree(snapshot, folder.model)
+    done = run("evaluate", folder.path, *options, "-f", "json")
+    assert json.loads(done.stdout)["snapshot"] == str(folder.model)
+    assert f"the run's model is {folder.model}" in done.stderr
+    assert "Warning" not in done.stderr
+
+
 def test_evaluate_measures_as_planning_does_on_request(manifest, snapshot, trainer) -> None:
     planning = ("--clips", 1, "--crops", 1, "--split", "val", "--batch-size", 4)
     places = ("evaluate", snapshot, "--manifest", manifest, "--device", "cpu", "--workers", 0)
@@ -142,7 +156,8 @@ def test_fuse_refuses_what_does_not_belong_together(tmp_path) -> None:
     assert done.stdout == ""
     weights = run("fuse", rgb, rgb, "--weights", "1", code=2)
     assert "--weights is '1'; allowed: two numbers" in weights.stderr
-    assert "No such file" in run("fuse", rgb, tmp_path / "none.npz", code=2).stderr
+    lost = run("fuse", rgb, tmp_path / "none.npz", code=2).stderr
+    assert "none.npz: there is no such file; `schedplan video evaluate --scores FILE`" in lost
 
 
 def test_fuse_needs_no_torch(tmp_path) -> None:

@@ -176,16 +176,18 @@ def test_what_is_there_is_kept(videos, tmp_path):
 
 
 @pytest.mark.parametrize("settings", [FlowSettings(bound=10), FlowSettings(short_side=20)])
-def test_other_settings_are_computed_again(videos, tmp_path, settings):
+def test_other_settings_are_not_mixed_in(videos, tmp_path, settings):
     first = compute_flow(videos, tmp_path / "flow")
-    file = first.path(first.videos[0])
-    before = read_frames(file, range(FRAMES - 1), modality="flow").int()
-    compute_flow(videos, tmp_path / "flow", settings)
-    other = read_frames(file, range(FRAMES - 1), modality="flow").int()
-    assert other.shape != before.shape or (other - before).abs().max() > 20
-    compute_flow(videos, tmp_path / "flow")
-    again = read_frames(file, range(FRAMES - 1), modality="flow").int()
-    assert (again - before).abs().max() < 5
+    contents = [first.path(video).read_bytes() for video in first.videos]
+    first.path(first.videos[0]).unlink()
+    with pytest.raises(UsageError, match=r"flow: .*(bound|short_side) was .* is now .*--out"):
+        compute_flow(videos, tmp_path / "flow", settings)
+    assert not first.path(first.videos[0]).exists()
+    assert first.path(first.videos[1]).read_bytes() == contents[1]
+    made = compute_flow(videos, tmp_path / "other", settings)
+    files = (first.path(first.videos[1]), made.path(made.videos[1]))
+    one, other = (read_frames(file, range(FRAMES - 1), modality="flow").int() for file in files)
+    assert other.shape != one.shape or (other - one).abs().max() > 10
 
 
 def test_a_file_that_is_not_whole_is_computed_again(videos, tmp_path):
@@ -224,7 +226,12 @@ def test_a_check_finds_what_cannot_be_used_as_it_is_listed(tmp_path):
     assert [video.problem for video in made.videos] == [None, "short", "corrupt", "missing"]
     assert check_videos(made) == []
     made.path(good := made.videos[0]).unlink()
-    assert check_videos(made) == [Difference(good.path, "status", "ok", "missing")]
+    with pytest.raises(UsageError, match=r"none of the 1 videos is there, such as good\.mp4\.mp4"):
+        check_videos(made)
+    made.path(good).write_text("no video")
+    (found,) = check_videos(made)
+    assert found == Difference(good.path, "status", "ok", found.found)
+    assert found.found.startswith("corrupt: ")
 
 
 def test_pictures_are_no_flow(videos):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -106,10 +108,14 @@ def test_files_that_are_named_as_no_videos_are_passed_over(clips):
 def test_what_cannot_be_used_says_why(clips):
     (clips / "bow" / "1.mp4").write_bytes(b"")
     (clips / "bow" / "3.mp4").write_text("none")
+    content = bytearray((clips / "bow" / "7.mp4").read_bytes())
+    content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
+    (clips / "bow" / "7.mp4").write_bytes(content)
     manifest = index_folders(clips, min_frames=17, workers=1)
     status = {video.path: video.status for video in manifest.videos}
-    assert status["bow/1.mp4"].startswith("corrupt: ")
+    assert status["bow/1.mp4"] == "corrupt: the file is empty"
     assert status["bow/3.mp4"].startswith("corrupt: ")
+    assert re.fullmatch(r"corrupt: frame \d+: .+", status["bow/7.mp4"])
     assert status["bow/5.mp4"] == "short: below 17 frames"
     write_manifest(manifest, clips / "manifest.csv")
     assert read_manifest(clips / "manifest.csv") == manifest
@@ -131,7 +137,9 @@ def test_folders_that_cannot_be_indexed_are_refused(clips, tmp_path):
         read_folders(clips)
     (tmp_path / "one.csv").write_text("path,group\nclips/bow/1.mp4,a\n")
     (clips / "hug").rmdir()
-    with pytest.raises(UsageError, match=r"without a group: bow/11\.mp4, .* and 14 more"):
+    with pytest.raises(
+        UsageError, match=r"one\.csv: videos without .*: bow/11\.mp4, .* and 14 more"
+    ):
         read_folders(clips, tmp_path / "one.csv")
 
 
@@ -443,6 +451,30 @@ def test_a_validation_set_that_groups_make_smaller_is_said(caplog):
     assert "3 videos are set aside as 'val', not 4" in caplog.text
     with pytest.raises(UsageError, match="no video can be set aside as 'test', where 2 should be"):
         split_rows(listed(*"aaabbb"), validation=0, test=2)
+
+
+def test_what_was_found_for_another_manifest_is_known(tmp_path):
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"")
+    with ProbeLog(tmp_path / "one.csv") as log:
+        log.add(file, DecodeError(file, 7, "it is damaged"))
+    with ProbeLog(tmp_path / "two.csv") as log:
+        assert log.get(file).what == "frame 7: it is damaged"
+        log.add(file, DecodeError(file, None, "the file is empty"))
+    with ProbeLog(tmp_path / "two.csv") as log:
+        assert log.get(file).what == "the file is empty"
+
+
+def test_videos_outside_classes_are_counted_and_those_deep_inside_named(clips, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("schedplan"), "propagate", True)
+    caplog.set_level(logging.INFO)
+    copy(clips / "wave" / "0.mp4", clips / "stray.mp4")
+    copy(clips / "wave" / "0.mp4", clips / "wave" / "one" / "day" / "0.mp4")
+    listed = read_folders(clips)
+    assert listed.left_out == {"videos outside the folders of classes": 1}
+    assert caplog.messages == [
+        "videos deeper than CLASS/FILE: 1; their class is the uppermost folder"
+    ]
 
 
 def test_what_another_decoder_found_is_probed_again(tmp_path, monkeypatch):

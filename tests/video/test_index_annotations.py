@@ -99,6 +99,14 @@ def test_ucf101(tmp_path):
     ]
 
 
+def test_what_is_no_line_of_ucf101_is_refused(tmp_path):
+    paths = write(tmp_path, UCF101)
+    broken = tmp_path / "testlist01.txt"
+    broken.write_text("ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi x\n")
+    with pytest.raises(UsageError, match=r"testlist01\.txt:1: '.*\.avi x' is no video; allowed"):
+        read_ucf101(paths)
+
+
 def test_ucf101_has_folds(tmp_path):
     paths = write(tmp_path, UCF101)
     assert facts(read_ucf101(paths, fold=2))[0][0] == "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi"

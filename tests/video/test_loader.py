@@ -231,11 +231,11 @@ def kill_worker(others: list[multiprocessing.Process]) -> None:
     os.kill(worker.pid, signal.SIGKILL)
 
 
-def test_a_killed_worker_is_told_with_rank_and_file(silent):
+def test_a_killed_worker_is_told_with_its_file(silent):
     others = multiprocessing.active_children()
     loader = ClipLoader(centre_clips(silent), 1, workers=1)
     with (
-        pytest.raises(LoaderError, match=r"rank 0: a worker .* died; being read: /.*it\.mp4"),
+        pytest.raises(LoaderError, match=r"^a worker .* died; being read: /.*it\.mp4"),
         loader.epoch() as batches,
     ):
         writer = os.open(silent.folder / "it.mp4", os.O_WRONLY)  # waits until the worker reads

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,7 @@ def test_a_manifest_without_rows_is_refused(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"nowhere\.csv: No such file"):
+    with pytest.raises(UsageError, match=r"there is no manifest .*nowhere\.csv"):
         read_manifest(tmp_path / "nowhere.csv")
     with pytest.raises(UsageError, match="directory"):
         read_manifest(tmp_path)
@@ -278,6 +279,34 @@ def test_a_manifest_above_the_videos_finds_them_by_itself(tmp_path):
     moved = read_manifest(tmp_path / "m.csv")
     assert moved.videos[0].path == "clips/a.mp4"
     assert moved.path(moved.videos[0]) == manifest.path(manifest.videos[0])
+
+
+def test_a_folder_that_has_none_of_the_videos_is_refused(tmp_path):
+    manifest = Manifest(tmp_path / "clips", LOST)
+    with pytest.raises(ManifestError) as caught:
+        manifest.check_there(LOST)
+    assert "none of the 200 videos is there, such as 0.mp4" in str(caught.value)
+    assert f"relative to {tmp_path / 'clips'}" in str(caught.value)
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "7.mp4").touch()
+    manifest.check_there(LOST)
+
+
+VIDEO = Video("a.mp4", 0, "hug", "train", frames=9, group="x")
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"frames": 8, "status": "missing", "group": None}, True),
+        ({"path": "b.mp4"}, False),
+        ({"class_name": "kick"}, False),
+        ({"split": "val"}, False),
+    ],
+)
+def test_a_digest_is_of_what_there_is_to_learn(change, same):
+    one, other = (Manifest(Path(), (video,)).digest for video in (VIDEO, replace(VIDEO, **change)))
+    assert (one == other) == same
 
 
 def test_a_manifest_elsewhere_is_told_where_the_videos_are(tmp_path):

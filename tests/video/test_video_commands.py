@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from schedplan.errors import UsageError
 from schedplan.plugins import import_attribute
 from schedplan_video import plugin
 from schedplan_video.commands import app
+from schedplan_video.commands.common import tell
 from schedplan_video.data.manifest import read_manifest
 from schedplan_video.models.registry import names
 from schedplan_video.trainer import VideoTrainer
@@ -78,7 +80,8 @@ def test_index_makes_a_manifest_of_class_folders(clips: Path, tmp_path: Path) ->
     assert Counter(split for _, split in sides) == {"train": 3, "val": 1, "test": 1}
     assert "20 videos of 2 classes" in done.stderr
     assert "2 corrupt" in done.stderr
-    assert re.search(r"^corrupt: .*: [12], such as a/[02]\.mp4", done.stderr, re.MULTILINE)
+    assert "\ncorrupt: the file is empty: 1, such as a/2.mp4\n" in done.stderr
+    assert "\nindex: 20 videos\n" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *(".clips.csv.probed", "clips", "clips.csv", "groups.csv")
     ]
@@ -108,6 +111,7 @@ def test_index_finds_the_videos_of_official_annotations(manifest: Path, tmp_path
     assert json.loads(check) == {
         "manifest": str(output),
         "videos": 25,
+        "not_usable": {"missing": 1},
         "differences": [],
     }
 
@@ -196,8 +200,10 @@ def test_check_shows_what_is_not_as_the_manifest_says(clips: Path, tmp_path: Pat
     (clips / "a" / "2.mp4").write_text("none")
     output.write_text(re.sub(r"(b/1\.mp4,.*?),16,", r"\1,17,", output.read_text()))
     done = process("check", output, "--workers", 1, "-f", "json")
-    assert (done.returncode, done.stderr) == (1, "")
-    differences = {each["path"]: each for each in json.loads(done.stdout)["differences"]}
+    assert (done.returncode, done.stderr) == (1, "check: 19 videos\n")
+    found = json.loads(done.stdout)
+    assert found["not_usable"] == {}
+    differences = {each["path"]: each for each in found["differences"]}
     assert set(differences) == {"clips/a/0.mp4", "clips/a/2.mp4", "clips/b/1.mp4"}
     assert differences["clips/a/0.mp4"]["found"] == "missing"
     assert differences["clips/a/2.mp4"]["found"].startswith("corrupt: ")
@@ -208,6 +214,29 @@ def test_check_shows_what_is_not_as_the_manifest_says(clips: Path, tmp_path: Pat
         "found": 16,
     }
     assert "clips/a/0.mp4" in run("check", output, "--workers", 1)
+    with pytest.raises(UsageError, match=r"none of the 20 videos is there.* --videos"):
+        run("check", output, "--videos", tmp_path / "clips")
+
+
+def test_check_says_what_is_not_usable(manifest: Path, tmp_path: Path) -> None:
+    header, *rows = manifest.read_text().splitlines()
+    (tmp_path / "m.csv").write_text("\n".join([header, rows[0].replace(",ok,", ",missing,")]))
+    table = run("check", tmp_path / "m.csv", "--videos", manifest.parent)
+    assert re.search(r"not usable .* 1 missing", table)
+
+
+def test_where_there_is_no_terminal_a_line_tells_now_and_then(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("schedplan"), "propagate", True)
+    caplog.set_level(logging.INFO)
+    seconds = iter([0, *range(10, 1000, 10)])
+    assert list(tell(range(2000), 2000, "flow: %s videos", lambda: next(seconds, 1000))) == [
+        *range(2000)
+    ]
+    assert caplog.messages[0] == "flow: 3 of 2,000 videos, 5 h 32 min left"
+    assert caplog.messages[1].startswith("flow: 6 of 2,000 videos")
+    assert caplog.messages[-1] == "flow: 2,000 videos"
 
 
 def test_the_datasets_are_listed_and_every_option_is_explained() -> None:
@@ -258,8 +287,8 @@ def test_models_lists_all_networks() -> None:
             ["index", "csv", *PLACES, "--column", "class"],
             r"--column is class; allowed: NAME=HEADER",
         ),
-        (["check", "m.csv"], r"m\.csv: No such file"),
-        (["evaluate", "nowhere", "--manifest", "m.csv"], r"m\.csv: No such file"),
+        (["check", "m.csv"], r"no manifest m\.csv; `schedplan video index` makes one"),
+        (["evaluate", "nowhere", "--manifest", "m.csv"], r"there is no manifest m\.csv"),
     ],
 )
 def test_bad_arguments_are_named(arguments: list[str], message: str) -> None:

@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import math
+import re
 import shutil
 from functools import partialmethod
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import nn
 
 from schedplan.errors import UsageError
 from schedplan.knees import Scale
-from schedplan.trainer import Trainer, scale_of
+from schedplan.trainer import Trainer, data_of, scale_of
 from schedplan_video.data.decode import DecodeError
 from schedplan_video.data.manifest import read_manifest
 from schedplan_video.data.toy import make_toy
@@ -95,6 +96,27 @@ def test_videos_that_cannot_be_used_are_skipped_on_request_only(
         trainer(damaged, videos=manifest.parent, allow_missing="10%")
     assert trainer(damaged, videos=manifest.parent, allow_missing=1)
     assert caplog.messages == ["skipped in the split 'train': 1 corrupt"]
+
+
+def test_says_what_manifest_it_trains_on(manifest: Path, tmp_path: Path) -> None:
+    header, first, *rest = manifest.read_text().splitlines()
+    told = trainer(manifest).data
+    assert told == {"manifest manifest.csv": told["manifest manifest.csv"]}
+    assert re.fullmatch("24 videos of 8 classes, sha256 [0-9a-f]{12}", *told.values())
+    changed = tmp_path / "manifest.csv"
+    for old, new, same in [(",ok,", ",short,", True), (",train,", ",val,", False)]:
+        changed.write_text("\n".join([header, first.replace(old, new), *rest]))
+        other = trainer(changed, videos=manifest.parent, allow_missing=1)
+        assert (data_of(other) == told) == same
+
+
+def test_what_does_not_matter_for_the_result_is_among_its_options() -> None:
+    assert set(VideoTrainer.incidental) < set(inspect.signature(VideoTrainer).parameters)
+
+
+def test_a_folder_without_the_videos_is_refused(manifest: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"none of the 8 videos .* {tmp_path}: .*trainer.videos"):
+        trainer(manifest, videos=tmp_path)
 
 
 def test_options_can_be_read_from_the_signature() -> None:

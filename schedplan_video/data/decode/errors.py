@@ -12,7 +12,7 @@ class DecodeError(UsageError):
     """A video that cannot be read, or not as far as the frame asked for.
 
     It is a usage error, so it ends a search at once instead of failing transition by transition;
-    the search can be resumed when the file is mended, or taken out of the manifest.
+    the search can be resumed when the file is mended, or the videos are indexed again.
 
     Args:
         path: the video file or folder of images.

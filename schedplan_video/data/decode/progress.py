@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -87,8 +87,14 @@ def failures(progress: Progress) -> Iterator[None]:
     except _FAILURES as error:
         of_file = isinstance(error, (FileNotFoundError, EOFError, ValueError))
         passing = isinstance(error, (OSError, MemoryError)) and not of_file
-        reason = reason_of(error)
+        reason = "the file is empty" if _is_empty(progress.path) else reason_of(error)
         raise DecodeError(progress.path, progress.frame, reason, passing=passing) from error
+
+
+def _is_empty(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_file() and not path.stat().st_size
+    return False
 
 
 def guarded(path: str | Path, time_limit: float, work: Callable[[Progress], T]) -> T:

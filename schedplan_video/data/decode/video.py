@@ -239,7 +239,7 @@ def _in_order(
             count += 1
             yield frame
         if packet.is_corrupt:
-            raise DecodeError(progress.path, count, "the file is damaged about here")
+            raise DecodeError(progress.path, None, f"the file is damaged near frame {count}")
 
 
 def _at_times(

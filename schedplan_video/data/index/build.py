@@ -176,6 +176,6 @@ def _facts(found: Found | None, min_frames: int) -> dict[str, Any]:
     if found is None:
         return {"status": "missing"}
     if isinstance(found, DecodeError):
-        return {"status": corrupt(found.reason)}
+        return {"status": corrupt(found.what)}
     short = found.frames < min_frames
     return {**found._asdict(), "status": f"short: below {min_frames} frames" if short else "ok"}

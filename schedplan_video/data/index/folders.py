@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ..text_files import read_table
 from .annotations import AnnotationError, Annotations, Row, collect
-from .locate import walk_videos
+from .locate import may_be_video, walk_videos
+
+log = logging.getLogger("schedplan")
 
 
 def read_folders(root: Path, groups: Path | None = None) -> Annotations:
@@ -30,8 +33,13 @@ def read_folders(root: Path, groups: Path | None = None) -> Annotations:
     if not rows:
         raise AnnotationError("there is no folder of videos", where=str(root))
     if groups is not None:
-        rows = _grouped(root, rows, read_groups(groups))
+        rows = _grouped(root, rows, groups)
+    deep = sum(1 for row in rows if row.path.count("/") > 1)
+    if deep:
+        log.info("videos deeper than CLASS/FILE: %d; their class is the uppermost folder", deep)
+    outside = (path for path in root.iterdir() if path.is_file() and may_be_video(path.name))
     left_out = [f"files {suffix or 'without a suffix'}, no videos" for suffix in passed_over]
+    left_out += ["videos outside the folders of classes" for _ in outside]
     return collect(rows, left_out=left_out, movable=False)
 
 
@@ -74,14 +82,15 @@ def _rows(root: Path, passed_over: list[str]) -> Iterator[Row]:
             yield Row(path.relative_to(root).as_posix(), folder.name, None, str(path))
 
 
-def _grouped(root: Path, rows: list[Row], groups: dict[Path, str]) -> list[Row]:
+def _grouped(root: Path, rows: list[Row], file: Path) -> list[Row]:
+    groups = read_groups(file)
     known = [groups.get((root / row.path).resolve()) for row in rows]
     lost = [row.path for row, group in zip(rows, known, strict=True) if group is None]
     if lost:
         more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
         raise AnnotationError(
             f"videos without a group: {', '.join(lost[:5])}{more}",
-            where=str(root),
-            hint="the paths in the list of groups are relative to its own folder",
+            where=str(file),
+            hint=f"its paths are relative to its own folder, {file.absolute().parent}",
         )
     return [replace(row, group=group) for row, group in zip(rows, known, strict=True)]

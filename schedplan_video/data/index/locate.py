@@ -61,18 +61,19 @@ def walk_videos(root: Path, passed_over: list[str] | None = None) -> Iterator[Pa
             names.clear()
             continue
         seen.add(place)
-        videos = [name for name in files if _may_be_video(name)]
+        videos = [name for name in files if may_be_video(name)]
         if not videos and Path(folder) != root and any(map(_NUMBERED_IMAGE.fullmatch, files)):
             yield Path(folder)
             names.clear()
         elif passed_over is not None:
-            others = (name for name in files if not (_is_hidden(name) or _may_be_video(name)))
+            others = (name for name in files if not (_is_hidden(name) or may_be_video(name)))
             passed_over.extend(Path(name).suffix.lower() for name in others)
         yield from (Path(folder, name) for name in videos)
         names[:] = [name for name in names if not _is_hidden(name)]
 
 
-def _may_be_video(name: str) -> bool:
+def may_be_video(name: str) -> bool:
+    """Return whether a file of this name counts as a video."""
     return not _is_hidden(name) and Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 

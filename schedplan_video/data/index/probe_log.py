@@ -20,7 +20,7 @@ class ProbeLog:
     """An append-only file of probing results, so that no file is decoded again without need.
 
     Indexing goes on with it where it was cut off; and other splits, or some files that were mended,
-    need no more than what has changed.
+    need no more than what has changed. The logs of other manifests in the folder are read too.
 
     A result counts as long as the file has the size and time of change that it had, and none counts
     for another version of schedplan, PyAV or FFmpeg, which begins the log anew. A line that was cut
@@ -49,6 +49,7 @@ class ProbeLog:
             self._stream.seek(0)
             self._stream.truncate()
             self._stream.write(line := header)
+        self._recall_others(header)
         for line in self._stream:
             self._recall(line)
         if not line.endswith("\n"):
@@ -68,7 +69,7 @@ class ProbeLog:
         """Keep what was found in `file`, unless another try may find something else."""
         if isinstance(found, DecodeError) and found.passing:
             return
-        said = found.reason if isinstance(found, DecodeError) else found._asdict()
+        said = found.what if isinstance(found, DecodeError) else found._asdict()
         try:
             self._stream.write(json.dumps([str(file), _state(file), said]) + "\n")
             self._stream.flush()
@@ -77,6 +78,14 @@ class ProbeLog:
 
     def _not_written(self, error: OSError) -> UsageError:
         return UsageError(error.strerror or str(error), where=str(self.file))
+
+    def _recall_others(self, header: str) -> None:
+        """Recall what was found for other manifests in this folder."""
+        for file in sorted(self.file.parent.glob(".*.probed")):
+            with suppress(OSError), file.open(encoding="utf-8", errors="replace") as stream:
+                if file != self.file and stream.readline() == header:
+                    for line in stream:
+                        self._recall(line)
 
     def _recall(self, line: str) -> None:
         try:

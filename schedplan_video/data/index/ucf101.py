@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ..text_files import number_of, read_lines
 from .annotations import AnnotationError, Annotations, Row, collect, find_files, pick_file
+from .locate import may_be_video
 
 _GROUP = re.compile(r"_(g\d+)_c\d+$")
 
@@ -56,6 +57,10 @@ def _rows(file: Path, split: str, classes: list[str]) -> Iterator[Row]:
         if number is None:  # the lists of tests have none
             path = line
         path = path.strip()
+        if not may_be_video(PurePosixPath(path).name):
+            raise AnnotationError(
+                f"{line!r} is no video", where=where, allowed="CLASS/NAME.avi, or with a NUMBER"
+            )
         name = PurePosixPath(path).parent.name
         if number is not None and classes[number - 1 : number] != [name]:
             raise AnnotationError(

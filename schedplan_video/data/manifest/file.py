@@ -18,6 +18,7 @@ from typing import TypeVar
 from schedplan.errors import did_you_mean
 from schedplan.journal import write_text
 
+from ..paths import is_there
 from ..text_files import read_table
 from .rows import Manifest, ManifestError, Video
 
@@ -81,10 +82,16 @@ def read_manifest(
         allow_missing: how many videos of a split may be unusable, see `Manifest`.
 
     Raises:
-        ManifestError: a row is wrong; names the file and the line.
+        ManifestError: there is no such file, or a row is wrong; names the file and the line.
         UsageError: the file cannot be read as a table, likewise.
     """
     file = Path(file)
+    if not is_there(file):
+        raise ManifestError(
+            f"there is no manifest {file}",
+            hint="`schedplan video index` makes one",
+            path=("manifest",),
+        )
     places, rows = [], []
     for where, cells in read_table(file, _REQUIRED):
         _check_version(cells, where)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from schedplan.errors import UsageError
 
+from ..paths import is_there
 from ..splits import SPLITS, quantity
 
 log = logging.getLogger("schedplan")
@@ -227,6 +230,13 @@ class Manifest:
         names = {video.label: video.class_name for video in self.videos}
         return tuple(names[label] for label in sorted(names))
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, as hexadecimal digits, of what there is to learn from which videos: path, label,
+        class and split of every row, in order. What probing found is no part of it."""
+        rows = [[video.path, video.label, video.class_name, video.split] for video in self.videos]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
     @property
     def modality(self) -> str:
         """What all of the videos show, one of `MODALITIES`."""
@@ -278,6 +288,16 @@ class Manifest:
     def unusable(self, name: str) -> tuple[Video, ...]:
         """Return the videos of one split that cannot be used, in the file's order."""
         return tuple(v for v in self.videos if v.split == name and v.problem is not None)
+
+    def check_there(self, videos: Sequence[Video]) -> None:
+        """Raise `ManifestError` if not one of `videos` is in its place, as in a wrong folder."""
+        if videos and not any(is_there(self.path(video)) for video in videos):
+            raise ManifestError(
+                f"none of the {len(videos)} videos is there, such as {videos[0].path}",
+                where=str(self.file or self.folder),
+                hint=f"the paths are relative to {self.folder.absolute()}: name the right folder "
+                "with trainer.videos or --videos, or index again",
+            )
 
     def path(self, video: Video) -> Path:
         """Return the absolute path of `video`'s file."""
