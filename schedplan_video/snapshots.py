@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -76,11 +77,36 @@ class SnapshotMeta:
 def save(
     folder: Path, meta: SnapshotMeta, model: Mapping[str, Tensor], updates: Mapping[str, Any]
 ) -> None:
-    """Write a snapshot into the existing `folder`, of the state dicts of model and updates."""
-    torch.save(model, folder / MODEL)
-    torch.save(updates, folder / OPTIMIZER)
+    """Write a snapshot into the existing `folder`, of the state dicts of model and updates.
+
+    Raises:
+        OSError: a file cannot be written, such as on a full disk; names the file.
+    """
+    for name, state in {MODEL: model, OPTIMIZER: updates}.items():
+        with _written(folder / name) as stream:
+            torch.save(state, stream)
     values = {**asdict(meta), "settings": meta.settings.model_dump()}
-    (folder / META).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    with _written(folder / META) as stream:
+        stream.write(json.dumps(values, indent=2).encode() + b"\n")
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing; an `OSError` inside names it.
+
+    After a write that has failed, torch ends its archive nevertheless, and complains about that in
+    a `RuntimeError`: the `OSError` is what it was raised in the context of.
+    """
+    try:
+        with file.open("wb") as stream:
+            yield stream
+    except (OSError, RuntimeError) as error:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, OSError):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        raise OSError(cause.errno, cause.strerror, str(file)) from error
 
 
 def read_meta(folder: Path) -> SnapshotMeta:
