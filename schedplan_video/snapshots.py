@@ -6,15 +6,14 @@ opening a folder from elsewhere cannot run code.
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
 from schedplan.errors import UsageError
@@ -27,15 +26,19 @@ MODEL = "model.pt"
 OPTIMIZER = "optimizer.pt"
 
 
-@dataclass(frozen=True)
-class Architecture:
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Architecture(BaseModel):
     """What decides whether weights fit: the arguments of `registry.build`, less the dropout."""
 
+    model_config = _STRICT
+
     network: str
-    width: float
-    num_classes: int
+    width: float = Field(gt=0)
+    num_classes: int = Field(ge=1)
     shortcut: str | None = None
-    in_channels: int = 3
+    in_channels: int = Field(default=3, ge=1)
 
     @property
     def design(self) -> Design:
@@ -54,8 +57,7 @@ class Architecture:
         )
 
 
-@dataclass(frozen=True)
-class SnapshotMeta:
+class SnapshotMeta(BaseModel):
     """All that is needed to use a saved model again.
 
     Attributes:
@@ -66,12 +68,23 @@ class SnapshotMeta:
         epoch: epochs trained in the transition.
     """
 
+    model_config = _STRICT
+
     architecture: Architecture
     classes: tuple[str, ...]
-    crop: int
-    evaluation_side: int
+    crop: int = Field(ge=1)
+    evaluation_side: int = Field(ge=1)
     settings: StageSettings
-    epoch: int
+    epoch: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _fit_classes(self) -> SnapshotMeta:
+        if len(self.classes) != self.architecture.num_classes:
+            raise ValueError(
+                f"there are {len(self.classes)} classes, but the network has"
+                f" {self.architecture.num_classes}"
+            )
+        return self
 
 
 def save(
@@ -85,9 +98,8 @@ def save(
     for name, state in {MODEL: model, OPTIMIZER: updates}.items():
         with _written(folder / name) as stream:
             torch.save(state, stream)
-    values = {**asdict(meta), "settings": meta.settings.model_dump()}
     with _written(folder / META) as stream:
-        stream.write(json.dumps(values, indent=2).encode() + b"\n")
+        stream.write(meta.model_dump_json(indent=2).encode() + b"\n")
 
 
 @contextmanager
@@ -115,18 +127,16 @@ def read_meta(folder: Path) -> SnapshotMeta:
     Raises:
         UsageError: `folder` holds no snapshot of this plug-in.
     """
+    file = folder / META
     try:
-        values = json.loads((folder / META).read_text(encoding="utf-8"))
-        return SnapshotMeta(
-            **values
-            | {
-                "architecture": Architecture(**values["architecture"]),
-                "classes": tuple(values["classes"]),
-                "settings": StageSettings(**values["settings"]),
-            }
-        )
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"not a snapshot of a video model: {error}", where=str(folder)) from None
+        return SnapshotMeta.model_validate_json(file.read_bytes())
+    except OSError as error:
+        where, reason = folder, str(error)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        where, reason = file, f"{place}: {first['msg']}" if place else first["msg"]
+    raise UsageError(f"not a snapshot of a video model: {reason}", where=str(where))
 
 
 def load_model(folder: Path, model: VideoNetwork, architecture: Architecture) -> None:

@@ -144,9 +144,9 @@ class VideoTrainer:
             train_split=self._training_splits(),
             validation_split=self.validation_split,
             architecture=Architecture(
-                self.network,
-                self.width,
-                len(manifest.classes),
+                network=self.network,
+                width=self.width,
+                num_classes=len(manifest.classes),
                 shortcut=self.shortcut,
                 in_channels=manifest.channels,
             ),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from disks import full_disk
 
+from schedplan.errors import UsageError
 from schedplan_video.data.toy import make_toy
-from schedplan_video.snapshots import META, MODEL, OPTIMIZER
+from schedplan_video.snapshots import META, MODEL, OPTIMIZER, read_meta
 from schedplan_video.trainer import VideoTrainer
 
 STAGE = {
@@ -63,3 +66,57 @@ def test_what_the_disk_refuses_is_an_oserror_with_the_files_name(
     room = int(share * (snapshot / file).stat().st_size)
     with pytest.raises(OSError, match=re.escape(file)), full_disk(room):
         trainer.save(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("architecture.width", "1", "a valid number"),
+        ("architecture.width", -1, "greater than 0"),
+        ("architecture.num_classes", "8", "a valid integer"),
+        ("architecture.network", ["x"], "a valid string"),
+        ("architecture.depth", 3, "not permitted"),
+        ("architecture", None, "an object"),
+        ("evaluation_side", "44", "a valid integer"),
+        ("crop", None, "a valid integer"),
+        ("crop", 0, "greater than or equal to 1"),
+        ("classes", {"a": 1}, "a valid array"),
+        ("classes", ["a"], "1 classes, but the network has 8"),
+        ("classes.0", 1, "a valid string"),
+        ("settings.clip_length", 0, "greater than or equal to 1"),
+        ("settings.segments", 3, "a uniform clip of 4 frames has 1"),
+        ("epoch", "x", "a valid integer"),
+        ("epoch", -1, "greater than or equal to 0"),
+    ],
+)
+def test_what_is_wrong_in_the_meta_data_is_named(
+    copy: Path, path: str, value: Any, message: str
+) -> None:
+    values = json.loads((copy / META).read_text())
+    *parents, field = [int(key) if key.isdigit() else key for key in path.split(".")]
+    place = values
+    for key in parents:
+        place = place[key]
+    place[field] = value
+    (copy / META).write_text(json.dumps(values))
+    with pytest.raises(UsageError) as caught:
+        read_meta(copy)
+    told = str(caught.value)
+    assert told.startswith(str(copy / META))
+    assert path.removesuffix(".segments") in told
+    assert message in told
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", b'{"epoch":' + b"[" * 10**5])
+def test_what_is_no_meta_data_is_refused(copy: Path, content: bytes) -> None:
+    (copy / META).write_bytes(content)
+    with pytest.raises(UsageError, match=r"meta\.json: not a snapshot of a video model: "):
+        read_meta(copy)
+
+
+def test_meta_data_is_read_as_it_was_written(trainer: VideoTrainer, snapshot: Path) -> None:
+    meta = read_meta(snapshot)
+    assert meta.architecture == trainer.task.architecture
+    assert meta.classes == trainer.task.manifest.classes
+    assert (meta.crop, meta.evaluation_side, meta.epoch) == (32, 32, 1)
+    assert meta.settings.model_dump(exclude_unset=True).items() >= STAGE.items()
