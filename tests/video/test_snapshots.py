@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from disks import full_disk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schedplan.errors import UsageError
 from schedplan_video.data.toy import make_toy
@@ -120,3 +125,51 @@ def test_meta_data_is_read_as_it_was_written(trainer: VideoTrainer, snapshot: Pa
     assert meta.classes == trainer.task.manifest.classes
     assert (meta.crop, meta.evaluation_side, meta.epoch) == (32, 32, 1)
     assert meta.settings.model_dump(exclude_unset=True).items() >= STAGE.items()
+
+
+REACH = 15_000
+"""Bytes at either end of a file in which torch writes what else there is than numbers."""
+
+
+@settings(max_examples=200)
+@given(
+    name=st.sampled_from(FILES),
+    left=st.one_of(st.just(1.0), st.floats(0, 1)),
+    flips=st.lists(st.tuples(st.integers(-REACH, REACH), st.integers(1, 255)), max_size=8),
+)
+def test_a_damaged_snapshot_is_loaded_or_refused(
+    trainer: VideoTrainer, snapshot: Path, name: str, left: float, flips: list[tuple[int, int]]
+) -> None:
+    content = bytearray((snapshot / name).read_bytes())
+    content = content[: int(left * len(content))]
+    for place, bits in flips if content else []:
+        content[place % len(content)] ^= bits
+    with tempfile.TemporaryDirectory() as folder:
+        damaged = shutil.copytree(snapshot, Path(folder), dirs_exist_ok=True)
+        (damaged / name).write_bytes(content)
+        with suppress(UsageError):
+            trainer.restore(damaged)
+
+
+def test_a_file_that_torch_stumbles_over_is_refused(trainer: VideoTrainer, copy: Path) -> None:
+    (copy / MODEL).write_bytes(b"\x80\x02}}K\x01s.")  # a pickled {{}: 1}
+    with pytest.raises(UsageError, match=r"model\.pt: cannot be read: .*unhashable"):
+        trainer.restore(copy)
+
+
+@pytest.mark.parametrize(
+    "state", [{}, {"optimizer": 3, "scaler": {}}, {"optimizer": {"state": {0: {"step": 1}}}}]
+)
+def test_what_is_no_state_of_the_optimiser_is_refused(
+    trainer: VideoTrainer, copy: Path, state: dict[str, Any]
+) -> None:
+    torch.save(state, copy / OPTIMIZER)
+    with pytest.raises(UsageError, match=r"optimizer\.pt: no state of this optimiser"):
+        trainer.restore(copy)
+
+
+@pytest.mark.parametrize("weights", [{1: torch.zeros(1)}, {"trunk": 3}, [torch.zeros(1)], {}])
+def test_what_holds_no_weights_is_refused(trainer: VideoTrainer, copy: Path, weights: Any) -> None:
+    torch.save(weights, copy / MODEL)
+    with pytest.raises(UsageError, match=r"model\.pt: .*weights"):
+        trainer.restore(copy)
