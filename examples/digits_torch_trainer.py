@@ -1,5 +1,7 @@
 """A small torch network on handwritten digits, with the five verbs. Used by digits_torch.yaml."""
 
+import io
+
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -25,7 +27,8 @@ class DigitsTrainer:
         )  # fmt: skip
         self.optimizer = torch.optim.SGD(self.model.parameters(), params["learning_rate"], 0.9)
         if start:
-            self.model.load_state_dict(torch.load(start / "model.pt", weights_only=True))
+            model, *_ = torch.load(start / "state.pt", weights_only=True)
+            self.model.load_state_dict(model)
 
     def train_epoch(self):
         self.epoch += 1
@@ -44,12 +47,11 @@ class DigitsTrainer:
         return {"accuracy": correct.float().mean().item()}
 
     def save(self, folder):
-        torch.save(self.model.state_dict(), folder / "model.pt")
-        run = {"optimizer": self.optimizer.state_dict(), "epoch": self.epoch}
-        torch.save(run, folder / "run.pt")
+        content = io.BytesIO()  # torch.save would hide that a disk is full
+        torch.save((self.model.state_dict(), self.optimizer.state_dict(), self.epoch), content)
+        (folder / "state.pt").write_bytes(content.getbuffer())
 
     def restore(self, folder):
-        self.model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
-        run = torch.load(folder / "run.pt", weights_only=True)
-        self.optimizer.load_state_dict(run["optimizer"])
-        self.epoch = run["epoch"]
+        model, optimizer, self.epoch = torch.load(folder / "state.pt", weights_only=True)
+        self.model.load_state_dict(model)
+        self.optimizer.load_state_dict(optimizer)

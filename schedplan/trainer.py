@@ -61,7 +61,13 @@ class Trainer(Protocol):
         """Measure the present model on validation data, e.g. `{"top1": 0.71}`."""
 
     def save(self, folder: Path) -> None:
-        """Write model, optimiser and random state into the empty, existing `folder`."""
+        """Write model, optimiser and random state into the empty, existing `folder`.
+
+        Raises:
+            OSError: the disk refuses; the run ends then and can be resumed, and no transition is to
+                blame. `torch.save` does not raise it where the disk is full, so let it write into
+                an `io.BytesIO`, and that into the file.
+        """
 
     def restore(self, folder: Path) -> None:
         """Continue inside the transition begun last, as it was when `folder` was saved."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -60,10 +59,11 @@ def _load_snapshot(
 ) -> None:
     meta = snapshots.read_meta(folder)
     snapshots.check_same(
-        replace(
-            meta.architecture,
-            num_classes=architecture.num_classes,
-            in_channels=architecture.in_channels,
+        meta.architecture.model_copy(
+            update={
+                "num_classes": architecture.num_classes,
+                "in_channels": architecture.in_channels,
+            }
         ),
         architecture,
         folder,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from schedplan.errors import UsageError
 from schedplan.trainer import derive_seed
 from schedplan_video import engine, snapshots
 from schedplan_video.config import StageSettings
@@ -139,13 +140,20 @@ class Replica:
             snapshots.save(folder, meta, model, updates)
 
     def restore(self, folder: Path) -> None:
-        """Continue the transition begun last from a snapshot of it."""
+        """Continue the transition begun last from a snapshot of it.
+
+        Raises:
+            UsageError: it is damaged, or of another network or optimiser.
+        """
         self._build(folder)
         saved = None
         if self._ranks.leads:
             saved = snapshots.load_updates(folder), snapshots.read_meta(folder).epoch
         updates, self._epoch = self._ranks.broadcast(saved)
-        self._updates.load_state_dict(updates)
+        try:
+            self._updates.load_state_dict(updates)
+        except UsageError as error:
+            raise error.at(str(folder / snapshots.OPTIMIZER)) from None
 
     def _build(self, start: Path | None) -> None:
         """Make the network, what trains it and its optimiser, as a stage begins with them."""

@@ -6,14 +6,14 @@ opening a folder from elsewhere cannot run code.
 
 from __future__ import annotations
 
-import json
 import pickle
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
 from schedplan.errors import UsageError
@@ -26,15 +26,19 @@ MODEL = "model.pt"
 OPTIMIZER = "optimizer.pt"
 
 
-@dataclass(frozen=True)
-class Architecture:
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Architecture(BaseModel):
     """What decides whether weights fit: the arguments of `registry.build`, less the dropout."""
 
+    model_config = _STRICT
+
     network: str
-    width: float
-    num_classes: int
+    width: float = Field(gt=0)
+    num_classes: int = Field(ge=1)
     shortcut: str | None = None
-    in_channels: int = 3
+    in_channels: int = Field(default=3, ge=1)
 
     @property
     def design(self) -> Design:
@@ -53,8 +57,7 @@ class Architecture:
         )
 
 
-@dataclass(frozen=True)
-class SnapshotMeta:
+class SnapshotMeta(BaseModel):
     """All that is needed to use a saved model again.
 
     Attributes:
@@ -65,22 +68,57 @@ class SnapshotMeta:
         epoch: epochs trained in the transition.
     """
 
+    model_config = _STRICT
+
     architecture: Architecture
     classes: tuple[str, ...]
-    crop: int
-    evaluation_side: int
+    crop: int = Field(ge=1)
+    evaluation_side: int = Field(ge=1)
     settings: StageSettings
-    epoch: int
+    epoch: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _fit_classes(self) -> SnapshotMeta:
+        if len(self.classes) != self.architecture.num_classes:
+            raise ValueError(
+                f"there are {len(self.classes)} classes, but the network has"
+                f" {self.architecture.num_classes}"
+            )
+        return self
 
 
 def save(
     folder: Path, meta: SnapshotMeta, model: Mapping[str, Tensor], updates: Mapping[str, Any]
 ) -> None:
-    """Write a snapshot into the existing `folder`, of the state dicts of model and updates."""
-    torch.save(model, folder / MODEL)
-    torch.save(updates, folder / OPTIMIZER)
-    values = {**asdict(meta), "settings": meta.settings.model_dump()}
-    (folder / META).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    """Write a snapshot into the existing `folder`, of the state dicts of model and updates.
+
+    Raises:
+        OSError: a file cannot be written, such as on a full disk; names the file.
+    """
+    for name, state in {MODEL: model, OPTIMIZER: updates}.items():
+        with _written(folder / name) as stream:
+            torch.save(state, stream)
+    with _written(folder / META) as stream:
+        stream.write(meta.model_dump_json(indent=2).encode() + b"\n")
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing; an `OSError` inside names it.
+
+    After a write that has failed, torch ends its archive nevertheless, and complains about that in
+    a `RuntimeError`: the `OSError` is what it was raised in the context of.
+    """
+    try:
+        with file.open("wb") as stream:
+            yield stream
+    except (OSError, RuntimeError) as error:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, OSError):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        raise OSError(cause.errno, cause.strerror, str(file)) from error
 
 
 def read_meta(folder: Path) -> SnapshotMeta:
@@ -89,19 +127,17 @@ def read_meta(folder: Path) -> SnapshotMeta:
     Raises:
         UsageError: `folder` holds no snapshot of this plug-in.
     """
+    file = folder / META
     try:
-        values = json.loads((folder / META).read_text(encoding="utf-8"))
-        return SnapshotMeta(
-            **values
-            | {
-                "architecture": Architecture(**values["architecture"]),
-                "classes": tuple(values["classes"]),
-                "settings": StageSettings(**values["settings"]),
-            }
-        )
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = f"no {META} is there" if isinstance(error, FileNotFoundError) else error
-        raise UsageError(f"not a snapshot of a video model: {reason}", where=str(folder)) from None
+        return SnapshotMeta.model_validate_json(file.read_bytes())
+    except OSError as error:
+        there = not isinstance(error, FileNotFoundError)
+        where, reason = folder, str(error) if there else f"no {META} is there"
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        where, reason = file, f"{place}: {first['msg']}" if place else first["msg"]
+    raise UsageError(f"not a snapshot of a video model: {reason}", where=str(where))
 
 
 def load_model(folder: Path, model: VideoNetwork, architecture: Architecture) -> None:
@@ -134,9 +170,9 @@ def load_weights(file: Path) -> dict[str, Tensor]:
         UsageError: the file is missing, damaged, or holds something else.
     """
     weights = _load(file)
-    if not all(isinstance(value, Tensor) for value in weights.values()):
+    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in weights.items()):
         raise UsageError("the file holds no weights by name", where=str(file))
-    return weights
+    return dict(weights)  # without torch's notes about versions, which may be damaged, too
 
 
 def load_updates(folder: Path) -> dict[str, Any]:
@@ -154,7 +190,7 @@ def _load(file: Path) -> dict[str, Any]:
     except pickle.UnpicklingError:
         # torch's own text is long, and advises to load the file unsafely.
         raise UsageError("cannot be read: damaged, or more than weights", where=str(file)) from None
-    except (OSError, RuntimeError, EOFError, LookupError, ValueError) as error:
+    except Exception as error:  # of damaged files, torch raises all sorts
         reason = str(error) or type(error).__name__
         raise UsageError(f"cannot be read: {reason}", where=str(file)) from None
     if not isinstance(state, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from schedplan.errors import UsageError
 from schedplan_video import engine
 from schedplan_video.config import StageSettings, check_defaults, stage_settings
-from schedplan_video.data.loader import TIME_LIMIT, check_time_limit
+from schedplan_video.data.loader import TIME_LIMIT, EpochSampler, check_time_limit
 from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
 from schedplan_video.data.processes import usual_workers
 from schedplan_video.data.splits import split_names
@@ -22,6 +22,7 @@ from schedplan_video.data.toy import make_toy
 from schedplan_video.data.transforms import EvaluationTransform, TrainingTransform
 from schedplan_video.launch import Alone, Machines, Team
 from schedplan_video.metrics import METRICS, scales
+from schedplan_video.models.freezing import freeze_batchnorm
 from schedplan_video.models.registry import design
 from schedplan_video.pretrained import check_pretrained
 from schedplan_video.replica import Replica, Task
@@ -149,9 +150,9 @@ class VideoTrainer:
             train_split=self._training_splits(),
             validation_split=self.validation_split,
             architecture=Architecture(
-                self.network,
-                self.width,
-                len(manifest.classes),
+                network=self.network,
+                width=self.width,
+                num_classes=len(manifest.classes),
                 shortcut=self.shortcut,
                 in_channels=manifest.channels,
             ),
@@ -184,12 +185,17 @@ class VideoTrainer:
         return {f"manifest {Path(self.manifest).name}": f"{size}, sha256 {manifest.digest[:12]}"}
 
     def check(self, params: Mapping[str, Any]) -> None:
-        """Raise `UsageError` if no stage can be trained under `params`."""
+        """Raise `UsageError` if no stage can be trained under `params`.
+
+        That includes a stage that would fail in the last batch of its first epoch, by a single clip
+        of which the network leaves no more than one value per channel to be normalised.
+        """
         settings = stage_settings(params, self.defaults)
         self._device(self._machines_for(settings))
         with torch.device("meta"):
             network = self.task.architecture.build()
         network.clip_size.check(settings.clip_length, self.crop, self.crop)
+        self._check_batches(settings)
 
     def begin(self, params: Mapping[str, Any], start: Path | None, seed: int) -> None:
         """Build the network, from the snapshot `start` if given, and a fresh optimiser.
@@ -232,6 +238,28 @@ class VideoTrainer:
 
     def _machines_for(self, settings: StageSettings) -> Machines:
         return replace(self._machines, processes=settings.processes or self.processes)
+
+    def _check_batches(self, settings: StageSettings) -> None:
+        """Raise `UsageError` if batch normalisation cannot cope with an epoch's smallest batch."""
+        machines = self._machines_for(settings)
+        ranks, size = machines.processes * machines.nodes, settings.batch_size
+        videos = len(self.task.manifest.split(*self.task.train_split))
+        share = len(
+            EpochSampler(
+                videos, shuffle=True, seed=0, batch_size=size, rank=ranks - 1, world_size=ranks
+            )
+        )
+        smallest = share % size or size
+        if smallest > 1 or (self.sync_batchnorm and ranks > 1):
+            return
+        clip = (self.task.manifest.channels, settings.clip_length, self.crop, self.crop)
+        if not _normalises_one(self.task.architecture, clip, settings.freeze_batchnorm):
+            raise UsageError(
+                f"a batch of 1 of the {videos} training videos is too small for batch normalisation"
+                f" in this network, at {settings.clip_length} frames of {self.crop} x {self.crop}"
+                " pixels",
+                hint="choose another batch_size, a larger crop, or freeze_batchnorm",
+            )
 
     def _start(self, machines: Machines) -> None:
         """Let this process train, or others, in place of those that did before."""
@@ -277,3 +305,20 @@ class VideoTrainer:
             manifest.check_there(manifest.split(split))
             log_skipped(manifest, split)
         return manifest
+
+
+@lru_cache
+def _normalises_one(architecture: Architecture, clip: tuple[int, ...], frozen: bool) -> bool:
+    """Return whether a network can train on a single clip (C, T, H, W).
+
+    It cannot if one value per channel is all that is left of it at a batch normalisation.
+    """
+    with torch.device("meta"):
+        network = architecture.build()
+        if frozen:
+            freeze_batchnorm(network)
+        try:
+            network(torch.empty(1, *clip))
+        except ValueError:
+            return False
+    return True

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from disks import full_disk
 
 import schedplan
 from schedplan import Plan
@@ -45,6 +46,16 @@ def test_an_example_states_what_guessing_scores(name):
     scale = scale_of(setup.make_trainer(), setup.config.metric)
     assert 0 < scale.chance < 0.5
     assert scale.perfect == 1
+
+
+@pytest.mark.parametrize("name", ["digits", "digits_torch"])
+def test_an_example_is_not_to_blame_for_a_full_disk(name, tmp_path):
+    setup = load_config(EXAMPLES / f"{name}.yaml")
+    trainer = setup.make_trainer()
+    trainer.begin(setup.space.params(setup.graph.order[1]), None, seed=0)
+    trainer.train_epoch()
+    with full_disk(room=2000), pytest.raises(OSError, match="File too large"):
+        trainer.save(tmp_path)
 
 
 def test_a_trainer_takes_about_25_lines():

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from schedplan.errors import UsageError
 from schedplan_video.config import StageSettings
 from schedplan_video.parallel import parted, whole
 
@@ -65,12 +66,19 @@ class Updates:
         return {"optimizer": optimizer, "scaler": self._scaler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on as another one did, made for the same stage of the same network."""
+        """Go on as another one did, made for the same stage of the same network.
+
+        Raises:
+            UsageError: `state` is none of such an optimiser.
+        """
         fused = [group["fused"] for group in self._optimizer.param_groups]
-        self._optimizer.load_state_dict(parted(state["optimizer"], self.parameters))
+        try:
+            self._optimizer.load_state_dict(parted(state["optimizer"], self.parameters))
+            self._scaler.load_state_dict(state["scaler"])
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise UsageError(f"no state of this optimiser: {error!r}") from None
         for group, here in zip(self._optimizer.param_groups, fused, strict=True):
             group["fused"] = here
-        self._scaler.load_state_dict(state["scaler"])
 
 
 def _sgd(parameters: list[nn.Parameter], settings: StageSettings) -> torch.optim.Optimizer:

@@ -118,6 +118,7 @@ class Team:
         Raises:
             SchedplanError: of a member, as it is. If all members have answered, whatever they
                 said, the team goes on; otherwise it has ended.
+            OSError: the same, such as of a full disk.
             RankError: a rank has raised anything else, or died; with its number and the cause.
         """
         return self._ask([(method, args)] * len(self._seats))
@@ -217,7 +218,7 @@ class Team:
                     deadline = min(deadline, time.monotonic() + GRACE)
         return answers
 
-    def _cause(self, errors: Mapping[int, Exception]) -> SchedplanError:
+    def _cause(self, errors: Mapping[int, Exception]) -> SchedplanError | OSError:
         """Return the error to which the others are due."""
         for error in errors.values():
             if isinstance(error, SchedplanError):
@@ -225,6 +226,8 @@ class Team:
         dead = [rank for rank, error in errors.items() if isinstance(error, _Died)]
         if not dead:  # what failed for want of another rank failed later
             rank, error = next(iter(errors.items()))
+            if isinstance(error, OSError):
+                return error
             failure = RankError(f"{self._name(rank)} failed: {type(error).__name__}: {error}")
             failure.__notes__ = error.__notes__
             return failure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 from schedplan.errors import NotFiniteError, UsageError
 from schedplan_video.ranks import Ranks
@@ -33,6 +34,10 @@ class Member:
     def break_down(self, rank: int) -> None:
         if self.ranks.rank == rank:
             raise ValueError("mine")
+
+    def open(self, rank: int, file: Path) -> None:
+        if self.ranks.rank == rank:
+            file.open()
 
     def refuse(self, rank: int) -> None:
         """Let one rank raise an error for which the others wait."""

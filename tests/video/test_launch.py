@@ -61,6 +61,14 @@ def test_another_error_is_told_with_rank_and_traceback(team: Team) -> None:
     assert not team.ended
 
 
+def test_an_error_of_the_system_stays_what_it_is(team: Team) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        team.call("open", 0, Path("nowhere"))
+    assert caught.value.filename == "nowhere"
+    assert "in open" in caught.value.__notes__[0]
+    assert not team.ended
+
+
 def test_an_error_for_which_the_others_wait_ends_the_team(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(team_module, "GRACE", 1.0)
     team = make_team()

@@ -367,3 +367,21 @@ def test_states_are_checked_before_anything_is_trained(manifest, change, message
     trainer(manifest).check(STAGE)
     with pytest.raises(UsageError, match=message):
         trainer(manifest).check(STAGE | change)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "processes"), [(7, 1), (1, 1), (3, 2)], ids=["the last", "every", "on each rank"]
+)
+def test_a_batch_too_small_to_be_normalised_is_refused(manifest, batch_size, processes):
+    stage = STAGE | {"clip_length": 4, "batch_size": batch_size, "processes": processes}
+    small = {"network": "p3d_resnet18"}
+    with pytest.raises(UsageError, match=r"a batch of 1 of the 8 .* 4 frames of 32 x 32 pixels"):
+        trainer(manifest, **small).check(stage)
+    for change in ({"batch_size": 4}, {"clip_length": 16}, {"freeze_batchnorm": True}):
+        trainer(manifest, **small).check(stage | change)
+    trainer(manifest, **small, crop=40, short_side=(40, 40), evaluation_side=40).check(stage)
+
+
+def test_what_is_left_out_of_an_epoch_needs_no_normalisation(manifest):
+    stage = STAGE | {"clip_length": 4, "batch_size": 2, "processes": 3}
+    trainer(manifest, network="p3d_resnet18").check(stage)
