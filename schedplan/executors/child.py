@@ -17,7 +17,7 @@ _LOOK_FOR_PARENT = 1.0  # seconds
 
 def serve(connection: Connection) -> None:
     """Answer calls with (whether it returned, what it returned or raised) until there are none."""
-    with suppress(EOFError, BrokenPipeError):  # nobody asks any more
+    with suppress(EOFError, ConnectionError):  # nobody asks any more
         # Lets what the parent's script defines be found here, as `multiprocessing` does.
         spawn.prepare(pickle.loads(connection.recv_bytes()))
         while True:
