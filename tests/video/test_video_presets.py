@@ -12,7 +12,7 @@ import networkx as nx
 import pytest
 import yaml
 
-from schedplan import Plan
+from schedplan import Plan, solve
 from schedplan.config import load_plan, load_preset
 from schedplan.config.presets import preset_plan, preset_text
 from schedplan.space import INITIAL
@@ -220,15 +220,17 @@ def test_run_says_what_to_set(tmp_path: Path) -> None:
 
 def test_a_preset_is_planned_with_and_replayed_on_all_data(manifest: Path, tmp_path: Path) -> None:
     """One state and one epoch: small, but the whole way."""
-    options = setting(
+    options = [
         *small(manifest),
         "axes={sampling: [uniform], clip_length: [16], learning_rate: [0.04]}",
         "links={}",
         "start=null",
         "knee={estimator: fixed, epochs: 1}",
         "trainer.defaults={batch_size: 4}",
-    )
-    schedplan("run", "--preset", "ssv1", "--plugin", "video", *options, cwd=tmp_path)
+    ]
+    setup = load_preset("ssv1", overrides=options)
+    facts = setup.facts()
+    solve(setup.problem, tmp_path / "runs/ssv1", config=facts, provenance={"config": facts})
     done = schedplan("replay", "runs/ssv1", "-f", "json", cwd=tmp_path)
     assert "trainer.train_split is ['train', 'val']" in done.stderr
     replayed = yaml.safe_load((tmp_path / "runs/ssv1-replay/config.yaml").read_text())["trainer"]
@@ -248,8 +250,7 @@ def test_a_preset_is_planned_with_and_replayed_on_all_data(manifest: Path, tmp_p
 
 
 def test_a_published_schedule_is_edited_and_trained_along(manifest: Path, tmp_path: Path) -> None:
-    text = schedplan("presets", "ssv2-dg-p3d-50", cwd=tmp_path).stdout
-    facts = yaml.safe_load(text)
+    facts = yaml.safe_load(preset_text("ssv2-dg-p3d-50"))
     facts["stages"] = [{**stage, "epochs": 1} for stage in facts["stages"][1:3]]
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(facts))
     assert Plan.load(tmp_path / "plan.yaml").epochs == 2

@@ -189,7 +189,8 @@ def test_a_compiled_network_computes_the_same(
     monkeypatch.setattr(nn.Module, "compile", quick)
     losses, models = [], []
     for compiled in (False, True):
-        new = begun(manifest, compile=compiled, network="p3d_resnet18")
+        new = trainer(manifest, compile=compiled, network="p3d_resnet18")
+        new.begin(STAGE | {"batch_size": 4}, None, 0)  # all alike, or each size is compiled
         losses.append([new.train_epoch()["loss"], new.evaluate()["loss"]])
         models.append(weights(new, tmp_path / str(compiled)))
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
