@@ -34,32 +34,16 @@ def clips_for(network: nn.Module, channels: int = 3) -> torch.Tensor:
     return torch.randn(1 if side > 32 else 2, channels, frames, side, side)
 
 
-MVIT = [f"torchvision/mvit_{kind}" for kind in ("v1_b", "v2_s")]
-"""They take clips of one size only, which is a large one."""
-
-
-def gradients(name: str) -> list[torch.Tensor]:
-    """Run a network forward and backward; return the gradients of all its weights."""
+@pytest.mark.parametrize("name", names())
+def test_every_network_runs_forward_and_backward(name: str) -> None:
     network = small(name)
     clips = clips_for(network)
     logits = network(clips)
     assert {tuple(head.shape) for head in logits} == {(len(clips), 5)}
     assert len(logits) == (2 if name.startswith(("dg_", "lgd_")) else 1)
     sum(head.square().sum() for head in logits).backward()
-    found = [p.grad for p in network.parameters() if p.requires_grad]
-    assert all(gradient is not None for gradient in found)
-    return found
-
-
-@pytest.mark.parametrize("name", sorted(set(names()) - set(MVIT)))
-def test_every_network_runs_forward_and_backward(name: str) -> None:
-    assert all(gradient.isfinite().all() for gradient in gradients(name))
-
-
-@pytest.mark.parametrize("name", MVIT)
-def test_large_networks_run_forward_and_backward_without_numbers(name: str) -> None:
-    with torch.device("meta"):
-        gradients(name)
+    gradients = [p.grad for p in network.parameters() if p.requires_grad]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
 def test_the_names_are_those_that_are_promised() -> None:
