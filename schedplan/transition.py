@@ -229,8 +229,8 @@ class _EpochLoop:
         trainer.begin(a.params, start, a.seed)
         if not records:
             self._record(trainer, training={}, since=time.monotonic())
-        elif (last := records[-1]).epoch in self.attempt.snapshots:
-            trainer.restore(self._sound(self.attempt.snapshot(last.epoch)))
+        elif (last := records[-1].epoch) > 0 or a.before is None:
+            trainer.restore(self._sound(self.attempt.snapshot(last)))
         return trainer
 
     def _sound(self, snapshot: Path) -> Path:

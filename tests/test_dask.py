@@ -32,6 +32,8 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def pool(address: str) -> Iterator[DaskExecutor]:
+    with distributed.Client(address, set_as_default=False) as client:
+        client.wait_for_workers(2)  # one that a test has killed comes back
     with DaskExecutor(address) as pool:
         yield pool
 

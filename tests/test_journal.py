@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -301,10 +302,21 @@ def test_a_holder_on_another_machine_is_believed_as_long_as_he_renews_his_lease(
         RunFolder(tmp_path).hold(),
     ):
         raise AssertionError
+    longer = f"process 1 on {socket.gethostname()}0"
+    holder.write_text(f"{longer}\ntoken\n")
+    with pytest.raises(RunFolderError, match=longer), RunFolder(tmp_path).hold():
+        raise AssertionError
     os.utime(holder, (0, time.time() - 2 * STALE))
     with RunFolder(tmp_path).hold():
         assert f"process {os.getpid()}" in holder.read_text()
     assert not holder.exists()
+
+
+def test_a_holder_of_whom_nothing_is_known_is_gone(tmp_path):
+    """The lock of the machine is free, so he was killed before he wrote who he is."""
+    (tmp_path / "holder.txt").touch()
+    with RunFolder(tmp_path).hold():
+        assert str(os.getpid()) in (tmp_path / "holder.txt").read_text()
 
 
 def test_who_has_lost_his_lease_publishes_nothing(tmp_path):

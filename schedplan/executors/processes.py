@@ -99,8 +99,8 @@ class ProcessExecutor(DeviceExecutor):
             for call in list(self._queue) if cancel_futures else ():
                 call.cancel()
             self._place()
-        while wait and self._children:
-            self._children[0].thread.join()
+        while wait and (children := list(self._children)):
+            children[0].thread.join()
 
     def drop(self, call: _Call) -> bool:
         """Take back a call that waits, and return True; end the process of one that runs."""
@@ -229,9 +229,10 @@ class _Child:
             while call := self._calls.get():
                 try:
                     returned, value = self._ask(here, there, call)
-                except (OSError, EOFError) as error:
+                except Exception as error:
                     self._ending = True
-                    call.set_exception(self._lost(error))
+                    lost = isinstance(error, (OSError, EOFError))
+                    call.set_exception(self._lost(error) if lost else error)
                     return
                 self.busy = False
                 if returned:

@@ -17,6 +17,7 @@ from typing import Final
 from uuid import uuid4
 
 from schedplan.errors import RunFolderError
+from schedplan.journal.files import write_text
 
 RENEWED: Final = 10.0
 """Seconds between renewals."""
@@ -43,10 +44,11 @@ class Lease:
         Raises:
             RunFolderError: somebody on another machine holds it.
         """
-        elsewhere = f" on {socket.gethostname()}" not in self._holder()
+        _, there, host = self._holder().rpartition(" on ")
+        elsewhere = there and host != socket.gethostname()
         if elsewhere and time.time() - self._renewed() < STALE:
             raise self.taken()
-        self._file.write_text(self._text)
+        write_text(self._file, self._text)
         threading.Thread(target=self._renew, daemon=True).start()
         return self
 
@@ -74,7 +76,7 @@ class Lease:
         return RunFolderError(
             f"the run is being worked on by {self._holder()}",
             where=str(self._file.parent),
-            hint="wait for it to end, or stop it",
+            hint=f"wait for it to end, or stop it; if its machine has failed, {STALE:g} seconds more",
         )
 
     def _holder(self) -> str:

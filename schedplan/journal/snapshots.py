@@ -35,10 +35,14 @@ def seal(folder: Path) -> None:
 
 
 def is_sound(folder: Path) -> bool:
-    """Return whether a folder is what it was when it was sealed; without a seal, it is not."""
+    """Return whether a folder is what it was when it was sealed; without a seal, it is not.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
     try:
         return (folder / _SEAL).read_text().strip() == hash_folder(folder)
-    except OSError:
+    except (FileNotFoundError, UnicodeDecodeError):
         return False
 
 

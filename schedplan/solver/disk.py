@@ -44,4 +44,7 @@ def _width(frontier: Frontier) -> int:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    try:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except FileNotFoundError:  # whoever trains has removed it meanwhile
+        return 0

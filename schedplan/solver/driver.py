@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from typing import Final, TypeAlias
@@ -43,11 +43,17 @@ RETRIES: Final = 2
 
 @dataclass(frozen=True)
 class _Training:
-    """Where a trial is written down, the attempt of this session at it, and how many were lost."""
+    """Where a trial is written down, and the attempt of this session at it.
+
+    Attributes:
+        lost: how many attempts were lost since there was an epoch more.
+        epochs: how many were written down when the last one was lost.
+    """
 
     folder: TransitionFolder
     attempt: int
     lost: int = 0
+    epochs: int = 0
 
 
 class Driver:
@@ -276,15 +282,18 @@ class Driver:
     ) -> None:
         """Go on with a slice from the last snapshot that is left; give it up after some times."""
         training = self._trainings[trial]
+        epochs = len(training.folder.records())
+        if epochs > training.epochs:
+            training = replace(training, lost=0, epochs=epochs)
         if isinstance(error, DamagedSnapshotError):
             if training.lost == RETRIES:
                 raise error
             remove_folder(self.folder.path / error.snapshot)
         elif training.lost == RETRIES:
-            self._take_in(trial, self._given_up(trial, str(error)))
+            self._take_in(trial, self._given_up(trial, training.lost + 1, str(error)))
             return
         attempt = training.folder.begin_attempt(trial.source.identity)
-        self._trainings[trial] = _Training(training.folder, attempt, training.lost + 1)
+        self._trainings[trial] = replace(training, attempt=attempt, lost=training.lost + 1)
         self._on_event(RetryEvent(training.folder.key, str(error)))
         if find_lost(self.folder, trial.source):
             self.ledger.release(trial)
@@ -292,13 +301,13 @@ class Driver:
         else:
             self._submit(trial, grant)
 
-    def _given_up(self, trial: Trial, reason: str) -> Outcome:
+    def _given_up(self, trial: Trial, times: int, reason: str) -> Outcome:
         """Return how a transition ends whose processes were all lost."""
         training = self._trainings[trial]
         records = training.folder.records()
         return Outcome(
             status="failed",
-            reason=f"{training.lost + 1} times, {reason}",
+            reason=f"{times} times, {reason}",
             epoch=0,
             score=None,
             scores=tuple(record.score for record in records),
