@@ -76,7 +76,7 @@ class Lease:
         return RunFolderError(
             f"the run is being worked on by {self._holder()}",
             where=str(self._file.parent),
-            hint=f"wait for it to end, or stop it; if its machine has failed, {STALE:g} seconds more",
+            hint=f"wait for it to end, or stop it; of a failed machine, wait {STALE:g} seconds",
         )
 
     def _holder(self) -> str:
