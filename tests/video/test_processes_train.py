@@ -176,7 +176,8 @@ def test_a_search_on_two_processes_dies_with_its_driver_and_goes_on(
     assert eventually(lambda: not alive(driver.pid), seconds=20)
     before = {line for line in epochs_recorded(run) if line.endswith("\n")}
     setup = load_config(config, plugins=["video"])
-    plan = solve(setup.problem, run, options=setup.options, config=setup.facts())
+    facts = {**setup.facts(), "data": setup.data}
+    plan = solve(setup.problem, run, options=setup.options, config=facts)
     assert plan.complete
     assert before < set(epochs_recorded(run))
     assert [stage.params["learning_rate"] for stage in plan.stages] == [0.01, 0.001]

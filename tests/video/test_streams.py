@@ -135,7 +135,7 @@ def inconsistent(file: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda file: None, r"s\.npz: No such file"),
+        (lambda file: None, r"s\.npz: there is no such file"),
         (lambda file: file.write_text("a,b"), r"s\.npz: the file holds no scores; .*--scores"),
         (lambda file: np.save(file.open("wb"), np.eye(2)), r"s\.npz: the file holds no scores"),
         (cut, r"s\.npz: the file holds no scores"),
