@@ -150,7 +150,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule()
     def a_session_whose_trainer_fails(self) -> None:
-        with suppress(RunFailedError):
+        with suppress(RunFailedError, RunFolderError):  # the latter where it is to train again
             solve(small(Broken), self.folder, config={"any": 1})
 
     @rule()
