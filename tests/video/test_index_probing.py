@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,28 @@ def test_a_process_that_cannot_be_started_is_no_fault_of_the_files(files, tmp_pa
     assert (
         "SchedplanError: a process to work on videos could not be started; a script" in done.stderr
     )
+
+
+ASKS_FOR_THE_MASK = """
+import signal
+from pathlib import Path
+
+from schedplan_video.data.processes import for_each
+
+
+def blocked(file, about, alive):
+    return [number.name for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])]
+
+
+if __name__ == "__main__":
+    files = [Path("a"), Path("b")]
+    print([result for _, result in for_each(dict.fromkeys(files), blocked, workers=2)])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be blocked here")
+def test_ctrl_c_does_not_reach_the_first_process_either(tmp_path: Path) -> None:
+    script = tmp_path / "asks.py"
+    script.write_text(ASKS_FOR_THE_MASK)
+    asked = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert asked.stdout == "[['SIGINT'], ['SIGINT']]\n"
