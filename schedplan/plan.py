@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from schedplan.errors import PlanError, RunFailedError
+from schedplan.errors import DamagedSnapshotError, PlanError, RunFailedError, WorkerLostError
 from schedplan.executors import SerialExecutor
 from schedplan.journal import (
     Outcome,
@@ -23,12 +23,19 @@ from schedplan.journal import (
 )
 from schedplan.knees import FixedEpochs, Mode
 from schedplan.trainer import TrainerFactory, derive_seed
-from schedplan.transition import Assignment, EpochEvent, TransitionEvent, advance
+from schedplan.transition import (
+    Assignment,
+    EpochEvent,
+    RetryEvent,
+    Training,
+    TransitionEvent,
+    advance,
+)
 
 VERSION = 1
 """The version of the file format."""
 
-Observer: TypeAlias = Callable[[EpochEvent | TransitionEvent], object]
+Observer: TypeAlias = Callable[[EpochEvent | RetryEvent | TransitionEvent], object]
 
 
 @dataclass(frozen=True)
@@ -227,62 +234,89 @@ def replay(
         RunFailedError: if a stage fails; the message says which and why.
         RunFolderError: if the folder belongs to something else.
     """
-    run = RunFolder(folder.absolute())
-    executor = executor or SerialExecutor()
-    observe = on_event if isinstance(executor, SerialExecutor) else None
-    before: Outcome | None = None
-    outcomes: list[Outcome] = []
     facts = config or {"replay": plan.as_dict()}
-    with run.hold():
+    with RunFolder(folder.absolute()).hold() as run:
         run.configure(facts if seed is None else {**facts, "seed": seed})
-        for number, stage in enumerate(plan.path, start=1 if plan.initial is None else 0):
-            training = run.transition(f"stage-{number:02d}")
-            known = training.outcome()
-            if known and known.status == "failed":
-                training.discard()
-                known = None
-            on_event(TransitionEvent(training.key, stage.params))
-            outcome = known
-            if known:
-                training.trim(keep=set())  # an earlier session may have been killed before it did
-            if outcome is None:
-                drawn = stage.seed if seed is None else derive_seed(seed, training.key)
-                seeded = replace(stage, seed=drawn)
-                assignment = _assignment(plan, seeded, trainer, run, training, before)
-                ended = executor.submit(advance, assignment, observe).result()
-                outcome = training.publish(ended)
-            on_event(TransitionEvent(training.key, stage.params, outcome, known is not None))
-            if outcome.status != "done" or outcome.snapshot is None:
-                raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
-            before = outcome
-            if stage is not plan.initial:
-                outcomes.append(outcome)
-        if before is not None and before.snapshot is not None:
-            publish_model(run, before.snapshot)
-    return tuple(outcomes)
+        course = _Course(plan, trainer, run, seed, executor or SerialExecutor(), on_event)
+        outcomes = [course.outcome(number) for number in course.stages]
+        run.check()
+        if outcomes and outcomes[-1].snapshot is not None:
+            publish_model(run, outcomes[-1].snapshot)
+    return tuple(outcomes[1 if plan.initial else 0 :])
 
 
-def _assignment(
-    plan: Plan,
-    stage: Stage,
-    trainer: TrainerFactory,
-    run: RunFolder,
-    training: TransitionFolder,
-    before: Outcome | None,
-) -> Assignment:
-    """Return all that is needed to train `stage` from the model of the stage before it."""
-    return Assignment(
-        run=run,
-        key=training.key,
-        attempt=training.begin_attempt(before.identity if before else None),
-        params=stage.params,
-        before=before,
-        seed=stage.seed,
-        metric=plan.metric,
-        mode=plan.mode,
-        estimator=FixedEpochs(stage.epochs),
-        trainer=trainer,
-    )
+class _Course:
+    """Training along a plan; stages have the numbers 1, 2, ..., the initial one is 0."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        trainer: TrainerFactory,
+        run: RunFolder,
+        seed: int | None,
+        executor: Executor,
+        on_event: Observer,
+    ) -> None:
+        self.stages = dict(enumerate(plan.path, start=1 if plan.initial is None else 0))
+        self._plan, self._trainer, self._run = plan, trainer, run
+        self._seed, self._executor, self._on_event = seed, executor, on_event
+
+    def outcome(self, number: int) -> Outcome:
+        """Return how a stage has ended; train it first if it has not.
+
+        Raises:
+            RunFailedError: it has failed.
+        """
+        stage, folder = self.stages[number], self._folder(number)
+        known = folder.outcome()
+        if known is None or known.status == "failed":
+            return self._trained(number)
+        folder.tidy(known)  # an earlier session may have been killed before it did
+        self._on_event(TransitionEvent(folder.key, stage.params, known, known=True))
+        return known
+
+    def _trained(self, number: int) -> Outcome:
+        """Train a stage and publish how it has ended."""
+        stage, folder = self.stages[number], self._folder(number)
+        self._on_event(TransitionEvent(folder.key, stage.params))
+        outcome = folder.publish(self._train(number))
+        self._on_event(TransitionEvent(folder.key, stage.params, outcome))
+        if outcome.status != "done" or outcome.snapshot is None:
+            raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
+        return outcome
+
+    def _folder(self, number: int) -> TransitionFolder:
+        return self._run.transition(f"stage-{number:02d}")
+
+    def _train(self, number: int) -> Outcome:
+        """Return how training a stage ends, however often the process that does it is lost."""
+        before = self._folder(number - 1).outcome() if number - 1 in self.stages else None
+        stage, key = self.stages[number], self._folder(number).key
+        seed = stage.seed if self._seed is None else derive_seed(self._seed, key)
+        training = Training(self._run, key, before.identity if before else None, seed)
+        observe = self._on_event if isinstance(self._executor, SerialExecutor) else None
+        while True:
+            assignment = Assignment(
+                run=self._run,
+                key=key,
+                attempt=training.attempt,
+                params=stage.params,
+                before=before,
+                seed=seed,
+                metric=self._plan.metric,
+                mode=self._plan.mode,
+                estimator=FixedEpochs(stage.epochs),
+                trainer=self._trainer,
+            )
+            try:
+                return self._executor.submit(advance, assignment, observe).result()
+            except (WorkerLostError, DamagedSnapshotError) as error:
+                failed = training.go_on(error)
+                if failed:
+                    return failed
+                self._on_event(RetryEvent(key, str(error)))
+                if before and not (self._run.path / str(before.snapshot)).is_dir():
+                    before = self._trained(number - 1)
 
 
 def confirm(

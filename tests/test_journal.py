@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import socket
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,7 @@ from schedplan.journal import (
     transition_key,
     write_text,
 )
+from schedplan.journal.files import append_text
 from schedplan.journal.lease import STALE
 from schedplan.testing.strategies import graphs
 
@@ -157,6 +160,33 @@ def test_whoever_was_given_up_for_lost_can_do_no_harm(tmp_path):
     attempt.append(record(3, score=0.7))
     assert [each.score for each in RunFolder(tmp_path).transition("key").records()][-1] == 0.7
     assert all(is_sound(attempt.snapshot(epoch)) for epoch in range(3))
+
+
+def test_not_even_a_name_or_a_folder_that_is_still_known_leads_to_the_next_attempt(
+    tmp_path, monkeypatch
+):
+    """Machines that share a disk may find a folder for a while under a name that it had."""
+    orphan = begin(tmp_path, 3)
+    monkeypatch.chdir(tmp_path / "transitions" / "key" / "1")
+    attempts = []
+
+    def late(to: Path) -> None:
+        attempts.append(opened(RunFolder(tmp_path).transition("key")))
+        to.mkdir(parents=True)  # as some trainers do
+        (to / "model").write_text("late")
+
+    orphan.save(3, late)
+    with pytest.raises(FileNotFoundError):
+        orphan.append(record(3))
+    with pytest.raises(FileNotFoundError):
+        append_text(Path("epochs.jsonl"), "late")
+    with pytest.raises(FileNotFoundError):
+        Path("snapshots").mkdir()
+    (attempt,) = attempts
+    assert attempt.snapshots == {0, 1, 2}
+    assert all(is_sound(attempt.snapshot(epoch)) for epoch in range(3))
+    assert len(RunFolder(tmp_path).transition("key").records()) == 3
+    assert len(opened(RunFolder(tmp_path).transition("key")).records) == 3
 
 
 def test_a_model_published_without_a_result_goes_back_to_the_next_attempt(tmp_path):
@@ -319,7 +349,28 @@ def test_a_holder_of_whom_nothing_is_known_is_gone(tmp_path):
         assert str(os.getpid()) in (tmp_path / "holder.txt").read_text()
 
 
-def test_who_has_lost_his_lease_publishes_nothing(tmp_path):
+def test_who_has_lost_his_lease_changes_nothing(tmp_path):
+    begin(tmp_path, 3)
+    with RunFolder(tmp_path).hold() as run:
+        transition = run.transition("key")
+        transition.begin_attempt(origin=None)
+        (tmp_path / "holder.txt").write_text("process 1 on elsewhere\ntoken\n")
+        before = sorted(tmp_path.rglob("*"))
+        snapshot = "transitions/key/2/snapshots/0001"
+        for change in (
+            partial(transition.begin_attempt, None),
+            partial(transition.publish, OUTCOME),
+            partial(transition.tidy, OUTCOME),
+            partial(run.remove, snapshot),
+            partial(run.move, snapshot, to="snapshots/key.0001"),
+        ):
+            with pytest.raises(RunFolderError, match="taken over by process 1 on elsewhere"):
+                change()
+        assert sorted(tmp_path.rglob("*")) == before
+    assert pickle.loads(pickle.dumps(run)) == run, "of which other processes have no lease"
+
+
+def test_a_search_that_has_lost_its_lease_publishes_nothing(tmp_path):
     def take_over(event: object) -> None:
         (tmp_path / "run" / "holder.txt").write_text("process 1 on elsewhere\ntoken\n")
 

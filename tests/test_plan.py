@@ -127,7 +127,7 @@ def test_a_confirmation_that_was_cut_off_goes_on(tmp_path):
         confirm(plan, BreaksLater, tmp_path / "confirm")
     events = []
     confirmed = confirm(plan, problem.trainer, tmp_path / "confirm", on_event=events.append)
-    assert [event.known for event in events if isinstance(event, TransitionEvent)][1]
+    assert next(event.known for event in events if isinstance(event, TransitionEvent))
     assert confirmed == confirm(plan, problem.trainer, tmp_path / "whole")
 
 

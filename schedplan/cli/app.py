@@ -152,7 +152,7 @@ def run(
     engine: Engine = "local",
     scheduler: Scheduler = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Train again what failed in an earlier run.")
+        bool, typer.Option("--retry-failed", help="Go on with what failed in an earlier run.")
     ] = False,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Train along the plan once more, from scratch.")

@@ -23,8 +23,9 @@ from schedplan.journal.files import (
     write_bytes,
     write_text,
 )
+from schedplan.journal.references import KeepSnapshots, SnapshotReferences
 from schedplan.journal.run import RunFolder
-from schedplan.journal.snapshots import KeepSnapshots, SnapshotReferences, hash_folder, is_sound
+from schedplan.journal.snapshots import hash_folder, is_sound
 from schedplan.journal.transition import (
     Outcome,
     Status,

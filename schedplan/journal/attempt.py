@@ -41,8 +41,9 @@ class EpochRecord:
 class Attempt:
     """One process' turn at a transition: the only writer of its journal and its snapshots.
 
-    All is in a folder of its own, which is renamed when another attempt takes over. So a process
-    that was given up for lost, and is not, fails here.
+    All is in a folder of its own, which is emptied and removed when another attempt takes over. So
+    a process that was given up for lost, and is not, fails here, whatever name or handle of the
+    folder it still has.
 
     Args:
         folder: made by `TransitionFolder.begin_attempt`.
@@ -122,16 +123,6 @@ def epochs_in(folder: Path) -> set[int]:
     """Return the epochs whose snapshots are in a folder."""
     names = [path.name for path in folder.iterdir()] if folder.exists() else []
     return {int(name) for name in names if name.isdecimal()}
-
-
-def tidy(folder: Path, below: int) -> set[int]:
-    """Return the epochs below `below` with a snapshot; remove all other leftovers of an attempt."""
-    for path in claims(folder):
-        path.unlink()
-    for path in list((folder / SNAPSHOTS).iterdir()):
-        if not path.name.isdecimal() or int(path.name) >= below:
-            remove_folder(path)
-    return epochs_in(folder / SNAPSHOTS)
 
 
 def as_line(record: EpochRecord) -> str:

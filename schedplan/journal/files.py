@@ -47,7 +47,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; names `path`, and leaves nothing else behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = _beside(path)
     try:
         with _naming(path), temporary.open("wb") as stream:
@@ -58,7 +58,16 @@ def write_bytes(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    _sync(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, if they are not there; they stay even if the machine
+    fails."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
 
 
 def append_text(path: Path, text: str) -> None:
@@ -93,7 +102,7 @@ def publish_folder(folder: Path, fill: Callable[[Path], object]) -> None:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    sync_folder(folder.parent)
+    _sync(folder.parent)
 
 
 def copy_folder(source: Path, target: Path) -> None:
@@ -108,10 +117,10 @@ def copy_folder(source: Path, target: Path) -> None:
 
 def move_folder(source: Path, target: Path) -> None:
     """Let a folder appear elsewhere on the same disk, at once and for good."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     source.rename(target)
-    sync_folder(target.parent)
-    sync_folder(source.parent)
+    _sync(target.parent)
+    _sync(source.parent)
 
 
 def remove_folder(folder: Path) -> None:
@@ -140,11 +149,6 @@ def sweep(folder: Path) -> None:
                 Path(place, name).unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make sure that what was made, renamed or removed in a folder stays so."""
-    _sync(folder)
-
-
 def _beside(path: Path, what: str = "new") -> Path:
     """Return a hidden name of this process' own, in the same folder."""
     return path.with_name(f".{path.name}.{what}{os.getpid()}")
@@ -167,6 +171,7 @@ def _flush(stream: IO[Any]) -> None:
 
 
 def _sync(path: Path) -> None:
+    """Make sure that a file, or what was made, renamed or removed in a folder, is on the disk."""
     if path.is_symlink():
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -7,10 +7,10 @@ renewed his lease for a while is gone, and one that was only slow finds out befo
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -45,8 +45,7 @@ class Lease:
             RunFolderError: somebody on another machine holds it.
         """
         _, there, host = self._holder().rpartition(" on ")
-        elsewhere = there and host != socket.gethostname()
-        if elsewhere and time.time() - self._renewed() < STALE:
+        if there and host != socket.gethostname() and self._age() < STALE:
             raise self.taken()
         write_text(self._file, self._text)
         threading.Thread(target=self._renew, daemon=True).start()
@@ -60,11 +59,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise `RunFolderError` if somebody else has taken over: nothing may be published."""
-        try:
-            held = self._file.read_text() == self._text
-        except FileNotFoundError:
-            held = False
-        if not held:
+        if not self._is_held():
             raise RunFolderError(
                 f"the run was taken over by {self._holder()}",
                 where=str(self._file.parent),
@@ -85,13 +80,28 @@ class Lease:
         except OSError:
             return "another process"
 
-    def _renewed(self) -> float:
+    def _is_held(self) -> bool:
         try:
-            return self._file.stat().st_mtime
-        except OSError:
-            return 0.0
+            return self._file.read_text() == self._text
+        except FileNotFoundError:
+            return False
+
+    def _age(self) -> float:
+        """Return for how many seconds the holder has not renewed his lease.
+
+        Both times are of the clock of whoever keeps the disk, however wrong that of a machine is.
+        """
+        beside = self._file.with_name(f".{self._file.name}.new{os.getpid()}")
+        beside.touch()
+        try:
+            return beside.stat().st_mtime - self._file.stat().st_mtime
+        except FileNotFoundError:  # he has just let it go
+            return math.inf
+        finally:
+            beside.unlink(missing_ok=True)
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEWED):
             with suppress(OSError):  # who cannot renew it loses it, which `check` finds out
-                os.utime(self._file)
+                if self._is_held():
+                    os.utime(self._file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,15 @@ import yaml
 from filelock import FileLock, Timeout
 
 from schedplan.errors import RunFolderError
-from schedplan.journal.files import fingerprint, is_temporary, sweep, write_text
+from schedplan.journal.files import (
+    fingerprint,
+    is_temporary,
+    make_folder,
+    move_folder,
+    remove_folder,
+    sweep,
+    write_text,
+)
 from schedplan.journal.lease import Lease
 from schedplan.journal.transition import TransitionFolder
 
@@ -24,9 +32,20 @@ class RunFolder:
 
     Args:
         path: the folder; made on demand.
+        lease: the right to change it, see `hold`; without one, nobody checks.
     """
 
     path: Path
+    lease: Lease | None = field(default=None, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[RunFolder], tuple[Path]]:
+        """Other processes do not hold the folder."""
+        return RunFolder, (self.path,)
+
+    def check(self) -> None:
+        """Raise `RunFolderError` if the folder was held, and somebody else has taken over."""
+        if self.lease:
+            self.lease.check()
 
     @property
     def config_file(self) -> Path:
@@ -55,7 +74,7 @@ class RunFolder:
 
     def transition(self, key: str) -> TransitionFolder:
         """Return the record of the transition named `key`."""
-        return TransitionFolder(self.path, key)
+        return TransitionFolder(self.path, key, self.check)
 
     def training(self, key: str, origin: str | None) -> TransitionFolder:
         """Return the record of one training of the transition named `key`.
@@ -161,14 +180,24 @@ class RunFolder:
             )
         return facts
 
+    def remove(self, snapshot: str) -> None:
+        """Remove a snapshot, named relative to the folder."""
+        self.check()
+        remove_folder(self.path / snapshot)
+
+    def move(self, snapshot: str, to: str) -> None:
+        """Give a snapshot another name; both relative to the folder."""
+        self.check()
+        move_folder(self.path / snapshot, self.path / to)
+
     @contextmanager
-    def hold(self) -> Iterator[Lease]:
-        """Keep others from running in this folder.
+    def hold(self) -> Iterator[RunFolder]:
+        """Keep others from running in this folder; yield it as one that checks this from then on.
 
         Raises:
             RunFolderError: if somebody else holds it; the message says who.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         lease = Lease(self.path / "holder.txt")
         lock = FileLock(self.path / ".lock")
         try:
@@ -179,7 +208,7 @@ class RunFolder:
             with lease:
                 if self.config_file.exists() or not any(self._strangers()):
                     sweep(self.path)
-                yield lease
+                yield replace(self, lease=lease)
         finally:
             lock.release()
 

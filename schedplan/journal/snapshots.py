@@ -1,15 +1,9 @@
-"""Snapshots: whether they are what was saved, and which of a run are still needed."""
+"""Snapshots: whether they are what was saved."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from pathlib import Path
-from typing import Literal, TypeAlias
-
-from schedplan.journal.files import remove_folder
-
-KeepSnapshots: TypeAlias = Literal["best", "all"]
 
 _SEAL = ".schedplan.sha256"
 
@@ -44,31 +38,3 @@ def is_sound(folder: Path) -> bool:
         return (folder / _SEAL).read_text().strip() == hash_folder(folder)
     except (FileNotFoundError, UnicodeDecodeError):
         return False
-
-
-class SnapshotReferences:
-    """Counts who still needs a snapshot, and removes those that nobody does.
-
-    Args:
-        folder: the run folder.
-        keep: `all` removes nothing.
-    """
-
-    def __init__(self, folder: Path, keep: KeepSnapshots) -> None:
-        self._folder, self._keep = folder, keep
-        self._count: Counter[str] = Counter()
-
-    def acquire(self, snapshot: str | None) -> None:
-        """Note that somebody needs `snapshot`, a path relative to the run folder."""
-        if snapshot is not None:
-            self._count[snapshot] += 1
-
-    def release(self, snapshot: str | None) -> None:
-        """Note that one who needed `snapshot` does no longer."""
-        if snapshot is None:
-            return
-        self._count[snapshot] -= 1
-        if self._count[snapshot] == 0:
-            del self._count[snapshot]
-            if self._keep == "best":
-                remove_folder(self._folder / snapshot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -22,9 +22,14 @@ from schedplan.journal.attempt import (
     is_number,
     name_of,
     read_records,
-    tidy,
 )
-from schedplan.journal.files import fingerprint, move_folder, remove_folder, write_text
+from schedplan.journal.files import (
+    fingerprint,
+    make_folder,
+    move_folder,
+    remove_folder,
+    write_text,
+)
 
 Status: TypeAlias = Literal["done", "paused", "pruned", "failed"]
 """`done` and `failed` are for good; `paused` and `pruned` training can be taken up again."""
@@ -99,13 +104,15 @@ class TransitionFolder:
     Args:
         run: the run folder.
         key: the training's name in it.
+        check: called before anything is changed; raises an error if the run is no longer ours.
 
     Attributes:
         transition: the name of the transition, which further trainings of it share.
     """
 
-    def __init__(self, run: Path, key: str) -> None:
+    def __init__(self, run: Path, key: str, check: Callable[[], None]) -> None:
         self.key = key
+        self._check = check
         self.transition = key.partition("@")[0]
         self._run = run
         self._folder = run / "transitions" / key
@@ -153,27 +160,28 @@ class TransitionFolder:
         Returns:
             The outcome, its snapshot where later steps find it.
         """
+        self._check()
         snapshot = self._run / outcome.snapshot if outcome.snapshot else None
         if snapshot and self._folder in snapshot.parents:
             public = self._snapshots / f"{self.key}.{snapshot.name}"
             move_folder(snapshot, public)
             outcome = replace(outcome, snapshot=public.relative_to(self._run).as_posix())
         write_text(self._result, json.dumps(vars(outcome), indent=1) + "\n")
-        if outcome.status != "pruned":
-            self.trim(keep=set())
+        self.tidy(outcome)
         return outcome
 
     def records(self) -> list[EpochRecord]:
         """Return the epochs of the latest attempt that are recorded whole, epoch 0 first."""
-        latest = self._latest()
-        return read_records(self._folder / str(latest) / JOURNAL) if latest else []
+        journals = (folder / JOURNAL for folder in self._attempts())
+        journal = next((journal for journal in journals if journal.exists()), None)
+        return read_records(journal) if journal else []
 
     def begin_attempt(self, origin: str | None) -> int:
-        """Open a new attempt, which takes over what can be continued from the last one.
+        """Open a new attempt, which takes over what can be continued from those before it.
 
         That is all up to the last epoch with both a record and a snapshot. Whoever still works at
-        the last attempt finds its folder gone, and can do no harm. That the transition was pruned
-        no longer holds.
+        an earlier attempt finds its folder gone, and can do no harm. That the transition was pruned
+        or has failed no longer holds.
 
         Args:
             origin: the identity of the model that training begins from.
@@ -181,49 +189,60 @@ class TransitionFolder:
         Returns:
             The attempt's number, to be opened with `attempt`.
         """
-        latest = self._latest()
-        folder = self._folder / str(latest + 1)
-        if latest:
-            self._result.unlink(missing_ok=True)
-            move_folder(self._folder / str(latest), folder)
-            self._take_back(folder)
-        else:
+        self._check()
+        earlier = self._attempts()
+        if not earlier:
             write_text(self._origin, json.dumps({"origin": origin}) + "\n")
-            (folder / SNAPSHOTS).mkdir(parents=True)
-        records = read_records(folder / JOURNAL)
-        epochs = tidy(folder, below=len(records))
-        last = max(epochs, default=0)
-        kept = records[: last + 1] if last > 0 else []
-        write_text(folder / JOURNAL, "".join(map(as_line, kept)))
-        return latest + 1
+        self._result.unlink(missing_ok=True)
+        records, snapshots = self.records(), self._snapshots_left(earlier)
+        last = max((epoch for epoch in snapshots if epoch < len(records)), default=0)
+        number = int(earlier[0].name) + 1 if earlier else 1
+        folder = self._folder / str(number)
+        make_folder(folder / SNAPSHOTS)
+        # From here on the journal to believe is this one, though the snapshots follow one by one.
+        write_text(folder / JOURNAL, "".join(map(as_line, records[: last + 1] if last else [])))
+        for epoch, snapshot in snapshots.items():
+            if last and epoch <= last:
+                move_folder(snapshot, folder / SNAPSHOTS / name_of(epoch))
+            else:
+                remove_folder(snapshot)
+        for path in earlier:
+            remove_folder(path)
+        return number
 
     def attempt(self, number: int) -> Attempt:
         """Return an attempt begun before, to go on with it."""
         return Attempt(self._folder / str(number))
 
-    def trim(self, keep: set[int]) -> None:
-        """Remove the snapshots under way of all epochs but those of `keep`, and what is said of
-        slices."""
-        folder = self._folder / str(self._latest())
-        for epoch in epochs_in(folder / SNAPSHOTS) - keep:
-            remove_folder(folder / SNAPSHOTS / name_of(epoch))
-        for claim in claims(folder):
-            claim.unlink(missing_ok=True)
+    def tidy(self, outcome: Outcome) -> None:
+        """Remove what `outcome`, which is published, leaves no use for.
 
-    def discard(self) -> None:
-        """Forget the transition: how it ended, its epochs and its snapshots."""
-        self._result.unlink(missing_ok=True)
-        for path in self._published():
-            remove_folder(path)
-        remove_folder(self._folder)
+        What has failed may be gone on with, once the cause is mended: nothing is removed then. Of
+        what was pruned, the snapshots of the best and of the last epoch stay.
+        """
+        self._check()
+        if outcome.status == "failed":
+            return
+        keep = {outcome.epoch, outcome.epochs_trained} if outcome.status == "pruned" else set()
+        for folder in self._attempts()[:1]:
+            for epoch in epochs_in(folder / SNAPSHOTS) - keep:
+                remove_folder(folder / SNAPSHOTS / name_of(epoch))
+            for claim in claims(folder):
+                claim.unlink(missing_ok=True)
 
-    def _latest(self) -> int:
-        """Return the number of the latest attempt; 0 if there is none."""
-        try:
-            names = [path.name for path in self._folder.iterdir()]
-        except FileNotFoundError:
-            return 0
-        return max((int(name) for name in names if name.isdecimal()), default=0)
+    def _attempts(self) -> list[Path]:
+        """Return the folders of all attempts, the latest first; only one that was cut short while
+        it took over leaves others."""
+        paths = self._folder.iterdir() if self._folder.exists() else ()
+        return sorted((path for path in paths if path.name.isdecimal()), key=_number, reverse=True)
+
+    def _snapshots_left(self, attempts: list[Path]) -> dict[int, Path]:
+        """Return, by epoch, the snapshots of attempts, and those published without a result."""
+        left = {int(path.name.rpartition(".")[2]): path for path in self._published()}
+        for folder in attempts:
+            for epoch in epochs_in(folder / SNAPSHOTS):
+                left.setdefault(epoch, folder / SNAPSHOTS / name_of(epoch))
+        return left
 
     def _published(self) -> Iterator[Path]:
         for path in list(self._snapshots.iterdir()) if self._snapshots.exists() else ():
@@ -231,13 +250,9 @@ class TransitionFolder:
             if key == self.key and epoch.isdecimal():
                 yield path
 
-    def _take_back(self, folder: Path) -> None:
-        """Give an attempt back what was published of it without a result, and remove leftovers."""
-        (folder / SNAPSHOTS).mkdir(exist_ok=True)
-        for path in self._published():
-            target = folder / SNAPSHOTS / path.name.rpartition(".")[2]
-            remove_folder(target)
-            move_folder(path, target)
+
+def _number(folder: Path) -> int:
+    return int(folder.name)
 
 
 def _check_outcome(outcome: Outcome) -> None:

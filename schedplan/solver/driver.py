@@ -6,10 +6,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from schedplan.errors import DamagedSnapshotError, WorkerLostError
 from schedplan.frontier import Label
@@ -20,7 +19,6 @@ from schedplan.journal import (
     RunFolder,
     SnapshotReferences,
     TransitionFolder,
-    remove_folder,
     transition_key,
 )
 from schedplan.pruning import Drop
@@ -33,27 +31,9 @@ from schedplan.solver.restoration import find_lost, put_back, restored, training
 from schedplan.solver.search import Search
 from schedplan.solver.trial import END, Trial
 from schedplan.trainer import Seat, derive_seed
-from schedplan.transition import Assignment, RetryEvent, TransitionEvent
+from schedplan.transition import Assignment, RetryEvent, Training, TransitionEvent
 
 _Request: TypeAlias = tuple[Trial, float]
-
-RETRIES: Final = 2
-"""How often a training whose process was lost is gone on with before it counts as failed."""
-
-
-@dataclass(frozen=True)
-class _Training:
-    """Where a trial is written down, and the attempt of this session at it.
-
-    Attributes:
-        lost: how many attempts were lost since there was an epoch more.
-        epochs: how many were written down when the last one was lost.
-    """
-
-    folder: TransitionFolder
-    attempt: int
-    lost: int = 0
-    epochs: int = 0
 
 
 class Driver:
@@ -68,7 +48,6 @@ class Driver:
         on_event: called with every event, in this thread.
         keep_snapshots: see `SnapshotReferences`.
         retry_failed: whether to train again what failed in an earlier session.
-        check_lease: raises an error if the folder is no longer ours to publish in.
     """
 
     def __init__(
@@ -81,7 +60,6 @@ class Driver:
         on_event: Callable[[Event], object],
         keep_snapshots: KeepSnapshots = "best",
         retry_failed: bool = False,
-        check_lease: Callable[[], None] = lambda: None,
     ) -> None:
         self.problem, self.options, self.folder = problem, options, run
         self.failures: list[str] = []
@@ -95,11 +73,10 @@ class Driver:
         self._disk: DiskEvent | None = None
         self._on_event = on_event
         self._retry_failed = retry_failed
-        self._check_lease = check_lease
         self._trainer = Seat(problem.trainer)
         self._durations = Durations(problem.graph)
-        self._snapshots = SnapshotReferences(run.path, keep_snapshots)
-        self._trainings: dict[Trial, _Training] = {}
+        self._snapshots = SnapshotReferences(run, keep_snapshots)
+        self._trainings: dict[Trial, Training] = {}
         self._slices = count()
         self._refused: list[Trial] = []
         self._again: deque[_Request] = deque()
@@ -148,15 +125,15 @@ class Driver:
         training = self._trainings.get(trial)
         folder = training.folder if training else self._folder(trial)
         if training is None and (known := self._known(folder)):
-            folder.trim(keep=set())  # an earlier session may have been killed before it did
+            folder.tidy(known)  # an earlier session may have been killed before it did
             self._on_event(self._told(folder.key, trial, known, known=True))
-            self._report(trial, known)
+            self._settle(trial, folder.key, known)
         elif lost := find_lost(self.folder, trial.source):
             self._restore(lost, (trial, until))
         elif grant := self.ledger.grant(folder.key, trial, until, self._crew.workers):
             if training is None:
-                attempt = folder.begin_attempt(trial.source.identity)
-                self._trainings[trial] = _Training(folder, attempt)
+                origin, seed = trial.source.identity, self._seed(trial)
+                self._trainings[trial] = Training(self.folder, folder.key, origin, seed)
                 self._on_event(self._told(folder.key, trial))
             self._submit(trial, grant)
         else:
@@ -170,10 +147,9 @@ class Driver:
     def _known(self, folder: TransitionFolder) -> Outcome | None:
         """Return how a transition ended in an earlier session, if that still holds."""
         known = folder.outcome()
-        if known and known.status == "failed" and self._retry_failed:
-            folder.discard()
+        if known is None or known.status == "pruned":
             return None
-        return known if known and known.status != "pruned" else None
+        return None if known.status == "failed" and self._retry_failed else known
 
     def _submit(self, trial: Trial, grant: Grant) -> None:
         self._crew.begin(Slice(trial, grant, self._assignment(trial, grant)))
@@ -218,14 +194,14 @@ class Driver:
             self._restoring[trial] = label
             self._start(trial, END)
 
-    def _restored(self, trial: Trial, outcome: Outcome) -> None:
+    def _restored(self, trial: Trial, key: str, outcome: Outcome) -> None:
         """Go on with restoring a model, or with what needs it."""
         trial.outcome = outcome
         if outcome.status == "paused":
             self._again.append((trial, END))
             return
         label = self._restoring.pop(trial)
-        put_back(self.folder, label, self._trainings[trial].folder.key, outcome)
+        put_back(self.folder, label, key, outcome)
         assert label.snapshot is not None
         self._spare_all({label.snapshot})
         self._let_go(self._spare & {str(trial.source.snapshot)})
@@ -262,7 +238,6 @@ class Driver:
         before, folder = trial.outcome, self._trainings[trial].folder
         ended = outcome.status != "paused"
         if ended:
-            self._check_lease()
             outcome = folder.publish(outcome)
         self.ledger.book(folder.key, trial, outcome)
         self._retry_refused()
@@ -270,10 +245,7 @@ class Driver:
         epochs = outcome.epochs_trained - (before.epochs_trained if before else 0)
         if ended:
             self._on_event(self._told(folder.key, trial, outcome))
-        if trial in self._restoring:
-            self._restored(trial, outcome)
-        else:
-            self._report(trial, outcome)
+        self._settle(trial, folder.key, outcome)
         if self._durations.learn(trial.target, epochs, spent, ended) and self._crew.workers > 1:
             self.search.reprioritise(self._durations.remaining())
 
@@ -282,40 +254,16 @@ class Driver:
     ) -> None:
         """Go on with a slice from the last snapshot that is left; give it up after some times."""
         training = self._trainings[trial]
-        epochs = len(training.folder.records())
-        if epochs > training.epochs:
-            training = replace(training, lost=0, epochs=epochs)
-        if isinstance(error, DamagedSnapshotError):
-            if training.lost == RETRIES:
-                raise error
-            remove_folder(self.folder.path / error.snapshot)
-        elif training.lost == RETRIES:
-            self._take_in(trial, self._given_up(trial, training.lost + 1, str(error)))
+        failed = training.go_on(error)
+        if failed:
+            self._take_in(trial, failed)
             return
-        attempt = training.folder.begin_attempt(trial.source.identity)
-        self._trainings[trial] = replace(training, attempt=attempt, lost=training.lost + 1)
         self._on_event(RetryEvent(training.folder.key, str(error)))
         if find_lost(self.folder, trial.source):
             self.ledger.release(trial)
             self._again.append((trial, grant.until))
         else:
             self._submit(trial, grant)
-
-    def _given_up(self, trial: Trial, times: int, reason: str) -> Outcome:
-        """Return how a transition ends whose processes were all lost."""
-        training = self._trainings[trial]
-        records = training.folder.records()
-        return Outcome(
-            status="failed",
-            reason=f"{times} times, {reason}",
-            epoch=0,
-            score=None,
-            scores=tuple(record.score for record in records),
-            snapshot=None,
-            origin=trial.source.identity,
-            seed=self._seed(trial),
-            seconds=sum(record.seconds for record in records),
-        )
 
     def _retry_refused(self) -> None:
         """Ask again for what was refused: a slice has ended and may have left some budget."""
@@ -325,6 +273,13 @@ class Driver:
             else:
                 self.search.give_back(trial)
         self._refused.clear()
+
+    def _settle(self, trial: Trial, key: str, outcome: Outcome) -> None:
+        """Go on with what a training, recorded as `key`, has come to."""
+        if trial in self._restoring:
+            self._restored(trial, key, outcome)
+        else:
+            self._report(trial, outcome)
 
     def _report(self, trial: Trial, outcome: Outcome) -> None:
         if outcome.status == "done":
@@ -369,9 +324,7 @@ class Driver:
             seed=known.seed if known else 0,
             seconds=known.seconds if known else 0.0,
         )
-        self._check_lease()
         folder.publish(outcome)
-        folder.trim({outcome.epoch, outcome.epochs_trained})
         params = transition[1].space.params(transition[1])
         self._on_event(TransitionEvent(folder.key, params, outcome))
 

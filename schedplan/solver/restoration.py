@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 from schedplan.errors import RunFolderError
 from schedplan.frontier import Label
@@ -23,22 +24,29 @@ def find_lost(run: RunFolder, label: Label) -> Label | None:
 
 
 def training_again(run: RunFolder, key: str) -> TransitionFolder:
-    """Return where the training called `key` is repeated; one that was cut short goes on."""
-    number = 1
-    while True:
-        folder = run.transition(f"{key}{_AGAIN}{number}")
-        if folder.outcome() is None:
-            return folder
-        number += 1
+    """Return where the training called `key` is repeated.
+
+    That is where a session that was cut short has begun to, or has it ready to be put back.
+    """
+    folders = (run.transition(f"{key}{_AGAIN}{number}") for number in count(1))
+    return next(folder for folder in folders if not _is_over(run, folder.outcome()))
 
 
 def put_back(run: RunFolder, label: Label, key: str, again: Outcome) -> None:
     """Give `label` the model that came out of training it again, recorded as `key`.
 
     Raises:
-        RunFolderError: if something else came out than at first; nothing has changed then.
+        RunFolderError: if it failed, or something else came out than at first; nothing has
+            changed then.
     """
     assert label.snapshot is not None
+    if again.status == "failed":
+        raise RunFolderError(
+            f"a model that an earlier search removed cannot be trained again, as {key}: "
+            f"{again.reason}",
+            where=str(run.path),
+            hint="run again to try once more, or go back to the earlier search",
+        )
     if replace(again, snapshot=label.snapshot).identity != label.identity or not again.snapshot:
         raise RunFolderError(
             f"repeating a training, as {key}, did not give the same scores ({again.reason})",
@@ -46,7 +54,7 @@ def put_back(run: RunFolder, label: Label, key: str, again: Outcome) -> None:
             hint="its model was removed because an earlier search did not need it, and the trainer "
             "does not repeat itself; start a new run with --out, or go back to the earlier search",
         )
-    (run.path / again.snapshot).rename(run.path / label.snapshot)
+    run.move(again.snapshot, to=label.snapshot)
 
 
 def restored(run: RunFolder) -> set[str]:
@@ -54,6 +62,11 @@ def restored(run: RunFolder) -> set[str]:
     names = (training.key.rpartition(_AGAIN) for training in run.trainings() if training.outcome())
     outcomes = (run.transition(name).outcome() for name, again, _ in names if again)
     return {outcome.snapshot for outcome in outcomes if outcome and outcome.snapshot}
+
+
+def _is_over(run: RunFolder, again: Outcome | None) -> bool:
+    """Return whether a repetition has failed, or its model was put back."""
+    return again is not None and not (again.snapshot and (run.path / again.snapshot).is_dir())
 
 
 def _is_there(run: RunFolder, label: Label) -> bool:

@@ -50,8 +50,8 @@ def solve(
             or of `concurrent.futures` says of itself, and all that is ready of other executors.
         on_event: called with every event, in this thread.
         keep_snapshots: `best` removes a snapshot once no later transition can need it.
-        retry_failed: train transitions again that failed in an earlier run, and all that would
-            now start from another model.
+        retry_failed: go on with transitions that failed in an earlier run, and train again all
+            that would now start from another model.
         config: plain data that determines the result, to bind `folder` to; by default derived
             from `problem`.
         provenance: further facts to put into the plan.
@@ -80,7 +80,7 @@ def solve(
     config = config or problem.facts()
     options = options or SearchOptions()
     executor = executor or SerialExecutor()
-    with _run_folder(folder) as (run, check_lease):
+    with _run_folder(folder) as run:
         run.configure(config)
         driver = Driver(
             problem,
@@ -91,25 +91,23 @@ def solve(
             on_event,
             keep_snapshots,
             retry_failed,
-            check_lease,
         )
         driver.run()
-        check_lease()
+        run.check()
         plan = _conclude(driver, {**(provenance or {}), "fingerprint": fingerprint(config)})
     on_event(PlanEvent(plan))
     return plan
 
 
 @contextmanager
-def _run_folder(path: Path | None) -> Iterator[tuple[RunFolder, Callable[[], None]]]:
-    """Hold the run folder at `path`, or a temporary one; with what checks that it is still ours."""
+def _run_folder(path: Path | None) -> Iterator[RunFolder]:
+    """Hold the run folder at `path`, or a temporary one."""
     if path is not None:
-        run = RunFolder(path.absolute())
-        with run.hold() as lease:
-            yield run, lease.check
+        with RunFolder(path.absolute()).hold() as run:
+            yield run
         return
     with tempfile.TemporaryDirectory(prefix="schedplan-", ignore_cleanup_errors=True) as temporary:
-        yield RunFolder(Path(temporary)), lambda: None
+        yield RunFolder(Path(temporary))
 
 
 def _workers(executor: Executor) -> float:

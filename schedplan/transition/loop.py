@@ -1,21 +1,16 @@
-"""One transition: the epoch loop that every search, replay and retry runs through.
-
-Train an epoch, evaluate, save a snapshot, write it down, ask the knee estimator. Training goes in
-slices: it starts from the transition's last snapshot and ends with one. So pausing a rival, retry
-and resume are one operation, and a transition that has ended is never trained again.
-"""
+"""The epoch loop that every search, replay and retry runs through: train, evaluate, save, ask."""
 
 from __future__ import annotations
 
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from schedplan.errors import (
     DamagedSnapshotError,
@@ -27,90 +22,10 @@ from schedplan.errors import (
     UsageError,
     did_you_mean,
 )
-from schedplan.journal import (
-    EpochRecord,
-    Outcome,
-    RunFolder,
-    Status,
-    is_sound,
-)
-from schedplan.knees import KneeEstimator, Mode, Scale, Verdict
-from schedplan.space import Params
-from schedplan.trainer import Metrics, Seat, Trainer, TrainerFactory, scale_of
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """All that is needed to train a slice of a transition, wherever that is; picklable.
-
-    Attributes:
-        run: the run folder.
-        key: the training's name in it.
-        attempt: the number of the attempt, from `TransitionFolder.begin_attempt`.
-        slice: a number of its own, higher than those of the slices before.
-        trained: the last epoch that the driver knows of; -1 for none.
-        until: the epoch to pause after, if the estimator does not stop before; None: never.
-        seconds: pause after the epoch in which this slice has taken so long.
-        params: the target state's hyperparameters.
-        before: the outcome whose model training begins from; None for a new model.
-        seed: for the trainer.
-        metric: which of the metrics is planned for.
-        mode: `max` or `min`.
-        estimator: decides when to stop and which epoch's model to hand on.
-        trainer: makes the trainer.
-    """
-
-    run: RunFolder
-    key: str
-    attempt: int
-    params: Params
-    before: Outcome | None
-    seed: int
-    metric: str
-    mode: Mode
-    estimator: KneeEstimator
-    trainer: TrainerFactory
-    slice: int = 0
-    trained: int = -1
-    until: int | None = None
-    seconds: float = math.inf
-
-
-@dataclass(frozen=True)
-class EpochEvent:
-    """A transition has an epoch more.
-
-    Attributes:
-        key: the training's name.
-        record: what was measured.
-        verdict: what the estimator makes of it; None where that is in another process.
-    """
-
-    key: str
-    record: EpochRecord
-    verdict: Verdict | None = None
-
-
-@dataclass(frozen=True)
-class TransitionEvent:
-    """A transition has started (`outcome` is None), has ended, or was pruned; `known` if a past
-    run trained it."""
-
-    key: str
-    params: Mapping[str, Any]
-    outcome: Outcome | None = None
-    known: bool = False
-
-
-@dataclass(frozen=True)
-class RetryEvent:
-    """A transition goes on from its last snapshot, after what `reason` says."""
-
-    key: str
-    reason: str
-
-
-Observer: TypeAlias = Callable[[EpochEvent], object]
+from schedplan.journal import EpochRecord, Outcome, Status, is_sound
+from schedplan.knees import Scale, Verdict
+from schedplan.trainer import Metrics, Seat, Trainer, scale_of
+from schedplan.transition.assignment import Assignment, EpochEvent, Observer
 
 
 def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
@@ -200,9 +115,11 @@ class _EpochLoop:
         self._observe = observe
         until = math.inf if limits.until is None else limits.until
         before = self._seconds()
-        if not self.attempt.records:
+        if self.attempt.records:
+            verdict = self._verdict or self._judge()
+        else:
             self._trainer = self._begin()
-        verdict = self._verdict or self._judge()
+            verdict = self._tell(self._judge())
         while (
             not verdict.stop
             and len(self.attempt.records) <= until
@@ -211,7 +128,7 @@ class _EpochLoop:
             self._trainer = self._trainer or self._begin()
             since = time.monotonic()
             self._record(self._trainer, self._trainer.train_epoch(), since)
-            verdict = self._judge()
+            verdict = self._tell(self._judge())
         self._verdict = verdict
         return self._done(verdict) if verdict.stop else self._paused(verdict)
 
@@ -280,8 +197,12 @@ class _EpochLoop:
         oldest = verdict.epoch - self.assignment.estimator.lookback
         last = self.attempt.records[-1]
         self.attempt.drop_snapshots(keep=lambda epoch: epoch >= oldest or epoch == last.epoch)
+        return verdict
+
+    def _tell(self, verdict: Verdict) -> Verdict:
+        """Let the observer know of the last epoch."""
         with _not_the_trainers(Exception):
-            self._observe(EpochEvent(self.assignment.key, last, verdict))
+            self._observe(EpochEvent(self.assignment.key, self.attempt.records[-1], verdict))
         return verdict
 
     @cached_property

@@ -1,0 +1,26 @@
+"""One transition: trained in slices, each from the last snapshot on, until the estimator says stop.
+
+Pausing a rival, retry after a loss, and resume are one operation, and a transition that has ended
+is never trained again.
+"""
+
+from schedplan.transition.assignment import (
+    Assignment,
+    EpochEvent,
+    Observer,
+    RetryEvent,
+    TransitionEvent,
+)
+from schedplan.transition.loop import advance, unknown_metric
+from schedplan.transition.training import Training
+
+__all__ = [
+    "Assignment",
+    "EpochEvent",
+    "Observer",
+    "RetryEvent",
+    "Training",
+    "TransitionEvent",
+    "advance",
+    "unknown_metric",
+]

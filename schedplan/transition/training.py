@@ -1,0 +1,68 @@
+"""A training that is gone on with, some times, when the process that was at it is lost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schedplan.errors import DamagedSnapshotError, WorkerLostError
+from schedplan.journal import Outcome, RunFolder
+
+RETRIES: Final = 2
+"""How many attempts may be lost without an epoch between before a training has failed."""
+
+
+class Training:
+    """One training of a transition, as its run's holder sees it.
+
+    Args:
+        run: the run folder.
+        key: the training's name in it.
+        origin: the identity of the model that training begins from; None for a new one.
+        seed: what the trainer is begun with.
+
+    Attributes:
+        folder: where it is written down.
+        attempt: the number of the attempt under way, which is begun.
+    """
+
+    def __init__(self, run: RunFolder, key: str, origin: str | None, seed: int) -> None:
+        self.folder = run.transition(key)
+        self.attempt = self.folder.begin_attempt(origin)
+        self._run, self._origin, self._seed = run, origin, seed
+        self._lost = self._epochs = 0
+
+    def go_on(self, error: WorkerLostError | DamagedSnapshotError) -> Outcome | None:
+        """Begin an attempt in place of one that ended with `error`; without a damaged snapshot.
+
+        Returns:
+            How the training has failed, to be published, if too many attempts were lost; or None.
+
+        Raises:
+            DamagedSnapshotError: snapshots are damaged again and again.
+        """
+        epochs = len(self.folder.records())
+        if epochs > self._epochs:
+            self._lost, self._epochs = 0, epochs
+        self._lost += 1
+        if isinstance(error, DamagedSnapshotError):
+            if self._lost > RETRIES:
+                raise error
+            self._run.remove(error.snapshot)
+        elif self._lost > RETRIES:
+            return self._failed(f"{self._lost} times, {error}")
+        self.attempt = self.folder.begin_attempt(self._origin)
+        return None
+
+    def _failed(self, reason: str) -> Outcome:
+        records = self.folder.records()
+        return Outcome(
+            status="failed",
+            reason=reason,
+            epoch=0,
+            score=None,
+            scores=tuple(record.score for record in records),
+            snapshot=None,
+            origin=self._origin,
+            seed=self._seed,
+            seconds=sum(record.seconds for record in records),
+        )
