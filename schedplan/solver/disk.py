@@ -10,7 +10,7 @@ from schedplan.journal import KeepSnapshots, RunFolder
 from schedplan.pruning import NONE
 from schedplan.solver.problem import DiskEvent, Problem, SearchOptions
 
-_UNDER_WAY = 40  # epochs from the one that a fitted curve may still choose to the last, say
+_SINCE = 20  # epochs from the one chosen so far to the last, say
 
 
 def estimate(run: RunFolder, count: int) -> DiskEvent | None:
@@ -36,7 +36,8 @@ def most_snapshots(
     under_way, pruned = at_once, 0
     if options.pruning != NONE:  # rivals take turns
         under_way, pruned = at_once + rivals, 2 * graph.transitions
-    return (ended + pruned + _UNDER_WAY * under_way) * width
+    each = problem.estimator.lookback + _SINCE
+    return (ended + pruned + each * under_way) * width
 
 
 def _width(frontier: Frontier) -> int:
