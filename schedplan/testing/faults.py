@@ -1,8 +1,9 @@
 """Faults of processes and disks, at any one change of a file: for tests of what must survive them.
 
 Work is done in a forked process, in which every change of a file below a folder is counted: a file
-opened for writing, a folder made, a name changed or removed. Just before the change of a chosen
-number, the process is killed, or the disk is full.
+opened for writing, a folder made, a name changed or removed; and whenever it is made sure that a
+change is on the disk (`fsync`). Just before the change of a chosen number, the process is killed,
+or the disk is full.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def changes(work: Callable[[], object], within: Path) -> int:
 
     def counted() -> None:
         count = _Count(within, at=0, fault="kill")
-        sys.addaudithook(count)
+        count.begin()
         work()
         os.write(write, str(count.seen).encode())
 
@@ -68,7 +69,7 @@ def strike(work: Callable[[], object], within: Path, at: int, fault: Fault = "ki
 
     def struck() -> bool:
         count = _Count(within, at, fault)
-        sys.addaudithook(count)
+        count.begin()
         work()
         return count.seen >= at
 
@@ -79,15 +80,28 @@ def strike(work: Callable[[], object], within: Path, at: int, fault: Fault = "ki
 
 
 class _Count:
-    """An audit hook that counts changes and strikes at one of them."""
+    """Counts changes and strikes at one of them."""
 
     def __init__(self, within: Path, at: int, fault: Fault) -> None:
         self._within, self._at, self._fault = f"{within}{os.sep}", at, fault
         self.seen = 0
 
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self._is_change(event, arguments):
-            return
+    def begin(self) -> None:
+        """Count from now on, to the end of this process."""
+        sys.addaudithook(self._hear)
+        fsync = os.fsync
+
+        def counted(descriptor: int) -> None:
+            self._count("os.fsync")
+            fsync(descriptor)
+
+        os.fsync = counted  # type: ignore[assignment]  # no audit event tells of it
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._is_change(event, arguments):
+            self._count(event)
+
+    def _count(self, event: str) -> None:
         self.seen += 1
         if self._at and self.seen == self._at and self._fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
