@@ -18,6 +18,7 @@ ORDER = [
         "errors",
         "checks",
         "space",
+        "axis_kinds",
         "rules",
         "graph",
         "curves",
