@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plans import PLAN, make_plan
 
-from schedplan import Plan
+from schedplan import Plan, replay
 from schedplan.adapters.torch import PlanScheduler
 from schedplan.errors import PlanError
 
@@ -53,6 +53,36 @@ def test_a_loop_trains_what_was_planned():
     expected = [(p["learning_rate"], p["learning_rate"] / 2, p["batch_size"]) for p in planned]
     assert [seen[:3] for seen in loop.seen] == expected
     assert [seen[3] for seen in loop.seen] == [epoch in (0, 3, 5) for epoch in range(7)]
+
+
+class LoopTrainer:
+    """The same training as schedplan does it: stage by stage, with a new optimiser in each."""
+
+    def begin(self, params, start, seed):
+        self.loop = Loop(make_plan((params, PLAN.epochs)))
+        if start:
+            self.loop.model.load_state_dict(torch.load(start / "model.pt", weights_only=True))
+
+    def train_epoch(self):
+        self.loop.train(1)
+        return {}
+
+    def evaluate(self):
+        return {"top1": 0.5}
+
+    def save(self, folder):
+        torch.save(self.loop.model.state_dict(), folder / "model.pt")
+
+    def restore(self, folder):
+        raise AssertionError("nothing interrupts this")
+
+
+def test_a_loop_ends_with_the_model_of_a_replay(tmp_path):
+    loop = Loop()
+    loop.train(PLAN.epochs)
+    replay(PLAN, LoopTrainer, tmp_path)
+    replayed = torch.load(tmp_path / "model" / "model.pt", weights_only=True)
+    assert all(torch.equal(replayed[name], loop.model.state_dict()[name]) for name in replayed)
 
 
 @pytest.mark.parametrize("cut", range(1, 7))
