@@ -25,6 +25,11 @@ def schedplan_trainers() -> Mapping[str, Factory]:  # type: ignore[empty-body]
 
 
 @hookspec
+def schedplan_axis_kinds() -> Mapping[str, Factory]:  # type: ignore[empty-body]
+    """Return functions (options) -> a list of levels, for `axes: {AXIS: {NAME: {...}}}`."""
+
+
+@hookspec
 def schedplan_rules() -> Mapping[str, Factory]:  # type: ignore[empty-body]
     """Return factories (options) -> Rule, for `transitions: {rules: [{NAME: {...}}]}`."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -84,8 +86,8 @@ class Plan:
         ...     Stage("32_0.01", {"clip": 32, "rate": 0.01}, 10, score=0.6, observed=0.59, seed=2),
         ... )
         >>> plan = Plan("demo", metric="top1", mode="max", score=0.6, stages=stages)
-        >>> plan.epochs
-        40
+        >>> plan.epochs, plan.starts
+        (40, (0, 30))
         >>> plan.params_at(30)
         {'clip': 32, 'rate': 0.01}
     """
@@ -107,6 +109,12 @@ class Plan:
         return sum(stage.epochs for stage in self.stages)
 
     @property
+    def starts(self) -> tuple[int, ...]:
+        """The epochs in which the stages begin, counted from 0 over the whole schedule."""
+        ends = accumulate(stage.epochs for stage in self.stages)
+        return tuple(end - stage.epochs for end, stage in zip(ends, self.stages, strict=True))
+
+    @property
     def path(self) -> tuple[Stage, ...]:
         """All that a replay goes through: the stages between `initial` and `final`."""
         ends = self.initial, *self.stages, self.final
@@ -122,22 +130,26 @@ class Plan:
         """The plan without what does not matter to training along it."""
         return replace(self, complete=True, confirmed=None, provenance={})
 
+    def stage_at(self, epoch: int) -> Stage:
+        """Return the stage of the epoch counted from 0 over the whole schedule.
+
+        Raises:
+            PlanError: if `epoch` is not in [0, epochs).
+        """
+        if not 0 <= epoch < self.epochs:
+            raise PlanError(
+                f"the plan has no epoch {epoch}",
+                allowed=f"0 to {self.epochs - 1}" if self.stages else "none, it is empty",
+            )
+        return self.stages[bisect_right(self.starts, epoch) - 1]
+
     def params_at(self, epoch: int) -> dict[str, Any]:
         """Return the hyperparameters of the epoch counted from 0 over the whole schedule.
 
         Raises:
             PlanError: if `epoch` is not in [0, epochs).
         """
-        if epoch >= 0:
-            end = 0
-            for stage in self.stages:
-                end += stage.epochs
-                if epoch < end:
-                    return dict(stage.params)
-        raise PlanError(
-            f"the plan has no epoch {epoch}",
-            allowed=f"0 to {self.epochs - 1}" if self.stages else "none, it is empty",
-        )
+        return dict(self.stage_at(epoch).params)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain data, as it is saved."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import pluggy
 
 from schedplan import hookspecs
+from schedplan.axis_kinds import geometric, linear
 from schedplan.curves import FAMILIES
 from schedplan.errors import PluginError, did_you_mean, missing
 from schedplan.executors.engines import dask, local
@@ -30,7 +31,15 @@ from schedplan.rules import Fixed, Forbid, Forward, MaxStep, OneAxis
 from schedplan.simulator import SimulatedTrainer, StagedTrainer
 
 Kind: TypeAlias = Literal[
-    "trainers", "rules", "estimators", "presets", "executors", "configs", "plans", "commands"
+    "trainers",
+    "axis_kinds",
+    "rules",
+    "estimators",
+    "presets",
+    "executors",
+    "configs",
+    "plans",
+    "commands",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -44,6 +53,10 @@ class BuiltIns:
     @hookimpl
     def schedplan_trainers(self) -> Mapping[str, Factory]:
         return {"simulated": SimulatedTrainer, "staged": StagedTrainer}
+
+    @hookimpl
+    def schedplan_axis_kinds(self) -> Mapping[str, Factory]:
+        return {"linear": linear, "geometric": geometric}
 
     @hookimpl
     def schedplan_rules(self) -> Mapping[str, Factory]:
@@ -135,7 +148,7 @@ class Plugins:
                 if name in entries:
                     raise PluginError(
                         f"the plug-ins {entries[name].plugin!r} and {entry.plugin!r} both add "
-                        f"{name!r} to the {kind}",
+                        f"{name!r} to the {singular(kind)}s",
                         hint="load only one of them",
                     )
                 entries[name] = entry
@@ -150,7 +163,9 @@ class Plugins:
         hint = did_you_mean(name, entries)
         if name in offers:
             hint = f"the plug-in {name!r} is not loaded: add --plugin {name}"
-        raise PluginError(f"there is no {kind[:-1]} {name!r}", allowed=sorted(entries), hint=hint)
+        raise PluginError(
+            f"there is no {singular(kind)} {name!r}", allowed=sorted(entries), hint=hint
+        )
 
     def emit(self, event: Any) -> None:
         """Tell every plug-in what has happened in a search."""
@@ -170,6 +185,16 @@ class Plugins:
             raise PluginError(f"the plug-in {name!r} cannot be imported: {error}") from error
         self._manager.register(module, name)
         self.names.append(name)
+
+
+def singular(kind: Kind) -> str:
+    """Return what messages call one of a kind.
+
+    Example:
+        >>> singular("axis_kinds")
+        'axis kind'
+    """
+    return kind.removesuffix("s").replace("_", " ")
 
 
 def installed() -> dict[str, EntryPoint]:

@@ -240,6 +240,8 @@ def test_bad_configurations_are_located(tmp_path, monkeypatch, old, new, line, p
     ("overrides", "phrases"),
     [
         (["knee.dely=5"], ["--set knee.dely=5", "did you mean 'delay'"]),
+        (["knee={estimator: exponential, delay: -7}"], ["--set knee={", "delay"]),
+        (["knee.delay=-7", "knee={delay: -8}"], ["--set knee={delay: -8}", "delay"]),
         (["knee"], ["key=value"]),
         (["metric.a=5"], ["metric is no mapping"]),
         (["seed=[1"], ["no YAML", "--set seed=[1"]),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from plans import make_plan
 
 import schedplan
 from schedplan.config.model import Config, SearchSection
@@ -36,7 +37,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_readmes_python_runs():
+def test_the_readmes_python_runs(tmp_path, monkeypatch):
+    make_plan(
+        ({"learning_rate": 0.1, "batch_size": 16}, 2),
+        ({"learning_rate": 0.01, "batch_size": 16}, 1),
+    ).save(tmp_path / "runs" / "mine" / "plan.yaml")
+    monkeypatch.chdir(tmp_path)
     ran = [block for block in blocks("python") if "import" in block]
     assert ran
     for block in ran:

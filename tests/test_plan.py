@@ -48,6 +48,7 @@ def test_a_plan_survives_its_file(tmp_path_factory, plan):
 def test_params_at_goes_through_the_stages_epoch_by_epoch(plan):
     expected = [stage.params for stage in plan.stages for _ in range(stage.epochs)]
     assert [plan.params_at(epoch) for epoch in range(plan.epochs)] == expected
+    assert tuple(map(plan.stage_at, plan.starts)) == plan.stages
     for outside in (-1, plan.epochs):
         with pytest.raises(PlanError, match=f"no epoch {outside}; allowed: 0 to"):
             plan.params_at(outside)

@@ -13,6 +13,7 @@ from rich.console import Group
 
 from schedplan.cli import views
 from schedplan.cli.curves import curves
+from schedplan.cli.export import export
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
 from schedplan.cli.search import (
@@ -270,6 +271,7 @@ def plugins(form: Form = Format.TABLE) -> None:
 
 
 app.command()(curves)
+app.command()(export)
 app.command()(presets)
 
 

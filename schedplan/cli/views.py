@@ -195,7 +195,7 @@ def plugin_facts() -> list[dict[str, Any]]:
 def plugin_table(facts: Sequence[dict[str, Any]]) -> Table:
     """Show `plugin_facts`."""
     rows = [
-        (each["plugin"], kind, name, options)
+        (each["plugin"], kind.replace("_", " "), name, options)
         for each in facts
         for kind, named in each.items()
         if isinstance(named, dict)

@@ -15,6 +15,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from schedplan.config.model import Config, allowed_keys, no_section
+from schedplan.config.named import make_named
 from schedplan.config.options import bind, call, from_pydantic
 from schedplan.config.presets import preset_config
 from schedplan.config.yaml_file import Document, KeyPath, override, read_yaml, unknown_key
@@ -24,7 +25,7 @@ from schedplan.graph import StateGraph, build_graph, default_final, default_star
 from schedplan.journal import RunFolder
 from schedplan.knees import AtMost, KneeEstimator
 from schedplan.plan import Plan
-from schedplan.plugins import Entry, Plugins, import_attribute
+from schedplan.plugins import Plugins, import_attribute
 from schedplan.pruning import PRUNINGS, Pruning
 from schedplan.rules import Rule, Where
 from schedplan.solver import Budget, Problem, SearchOptions
@@ -163,7 +164,7 @@ class Setup:
         """The axes and links."""
         with self._located():
             return Space(
-                axes=tuple(Axis(name, tuple(v)) for name, v in self.config.axes.items()),
+                axes=tuple(self._axis(name, v) for name, v in self.config.axes.items()),
                 links=tuple(
                     Link(name, tuple(link.of), tuple(link.values))
                     for name, link in self.config.links.items()
@@ -294,8 +295,8 @@ class Setup:
         return str(file.resolve()) if file.exists() else self.document.file
 
     def facts(self) -> dict[str, Any]:
-        """Return the configuration as plain data, defaults filled in."""
-        return self.config.model_dump(mode="json")
+        """Return the configuration as plain data, defaults filled in and all levels written out."""
+        return {**self.config.model_dump(mode="json"), "axes": self.space.facts()["axes"]}
 
     @cached_property
     def data(self) -> dict[str, str]:
@@ -328,14 +329,15 @@ class Setup:
             return partial(GeneratorTrainer, factory)
         return cast("Callable[..., Any]", factory)
 
+    def _axis(self, name: str, stated: list[Any] | dict[str, Any]) -> Axis:
+        if isinstance(stated, dict):
+            stated = make_named(self.plugins, "axis_kinds", stated, ("axes", name))
+        return Axis(name, cast("tuple[Any, ...]", stated))
+
     def _further_rule(self, stated: str | dict[str, Any], path: KeyPath) -> Rule:
-        name, options = _name_and_options(stated, path)
-        with self._located(*path):
-            entry: Entry = self.plugins.get("rules", name)
         with self._located():
-            bound = bind(entry.load(), options, (*path, name))
-            made = call(bound, f"the rule {name!r}", (*path, name))
-        with self._located(*path, name):
+            made = make_named(self.plugins, "rules", stated, path)
+        with self._located(*path):
             rule: Rule = made if isinstance(made, Rule) else Where(made)
             rule.check(self.space)
         return rule
@@ -367,21 +369,6 @@ def _takes(factory: Callable[..., Any], arguments: int) -> bool:
     """Return whether a function can be called with so many arguments."""
     parameters = signature(factory).parameters.values()
     return sum(each.default is each.empty for each in parameters) <= arguments <= len(parameters)
-
-
-def _name_and_options(stated: str | dict[str, Any], path: KeyPath) -> tuple[str, dict[str, Any]]:
-    """Read `NAME` or `{NAME: {option: value}}`."""
-    if isinstance(stated, str):
-        return stated, {}
-    if len(stated) == 1:
-        name, options = next(iter(stated.items()))
-        if isinstance(options, dict):
-            return str(name), options
-    raise ConfigError(
-        f"cannot understand the rule {stated!r}",
-        allowed="NAME or {NAME: {option: value}}",
-        path=path,
-    )
 
 
 def _look_for_modules_in(folder: Path) -> None:

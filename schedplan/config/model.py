@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from schedplan.errors import ConfigError
 from schedplan.journal import KeepSnapshots
@@ -63,6 +63,12 @@ def _nothing_as_empty(value: Any) -> Any:
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+def _list_or_kind(value: Any) -> Any:
+    if not isinstance(value, (list, dict)):
+        raise ValueError("a list of values, or {KIND: {option: value}}")
+    return value
+
+
 class BudgetSection(_Section):
     """Where the search stops, all sessions of a run together; without a number: nowhere."""
 
@@ -101,7 +107,7 @@ class Config(_Section):
     mode: Mode = "max"
     seed: Annotated[int, Field(ge=0)] = 0
     plugins: Names = []
-    axes: dict[str, list[Any]]
+    axes: dict[str, Annotated[Any, AfterValidator(_list_or_kind)]]
     links: dict[str, LinkSection] = {}
     transitions: TransitionsSection = TransitionsSection()
     start: dict[str, Any] | None = None

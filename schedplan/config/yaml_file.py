@@ -53,6 +53,13 @@ class Document:
                 return f"{self.file}:{self.lines[path[:length]]}"
         return self.file
 
+    def replaced(self, path: KeyPath, text: str) -> None:
+        """Take note that `text` gave the value at `path`, and with it all inside of it."""
+        for places in (self.lines, self.overrides):
+            for inside in [place for place in places if place[: len(path)] == path]:
+                del places[inside]
+        self.overrides[path] = text
+
 
 def read_yaml(path: Path) -> Document:
     """Read a mapping from a YAML file.
@@ -114,7 +121,7 @@ def override(document: Document, assignments: Sequence[str]) -> None:
                     f"{'.'.join(keys[: depth + 1])} is no mapping", where=f"--set {text}"
                 )
         target[keys[-1]] = _parse(value, f"--set {text}")
-        document.overrides[tuple(keys)] = text
+        document.replaced(tuple(keys), text)
 
 
 def unknown_key(key: object, allowed: Sequence[str], path: KeyPath) -> ConfigError:

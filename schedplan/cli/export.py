@@ -1,0 +1,141 @@
+"""`schedplan export`: a plan for other training loops."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from string import Template
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from schedplan.adapters.schedule import Schedule
+from schedplan.cli import snippets
+from schedplan.cli.progress import log
+from schedplan.errors import PlanError
+from schedplan.journal import write_text
+from schedplan.plan import Plan
+
+
+class Target(StrEnum):
+    """What a plan is exported to."""
+
+    JSON = "json"
+    CSV = "csv"
+    TORCH = "torch"
+    LIGHTNING = "lightning"
+    TRANSFORMERS = "transformers"
+
+
+def export(
+    plan: Annotated[Path, typer.Argument(metavar="RUN|PLAN", help="A run folder or a plan.")],
+    to: Annotated[Target, typer.Option(help="Data, or the framework of a script.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write a file in place of stdout."),
+    ] = None,
+    rate: Annotated[
+        str, typer.Option(metavar="NAME", help="The hyperparameter that scripts take for the rate.")
+    ] = "learning_rate",
+) -> None:
+    """Export a plan for other training loops.
+
+    json: the stages, and all hyperparameters of every epoch.
+
+    csv: a line for every epoch, counted from 0, with its stage, counted from 1, and all
+    hyperparameters; lists are written as JSON.
+
+    torch, lightning, transformers: a short script that trains a toy model along the plan, by
+    `schedplan.adapters`; put your own model and data in its place.
+    """
+    found = Plan.load(plan)
+    if not found.stages:
+        raise PlanError("the plan has no stages to train along", where=str(plan))
+    text = _WRITERS[to](found, plan, rate)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_text(output, text)
+        log.info("%s", output)
+
+
+def _json(plan: Plan, path: Path, rate: str) -> str:
+    return json.dumps(_facts(plan), indent=2) + "\n"
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    stages = [
+        {"stage": number, "first_epoch": start, "epochs": stage.epochs, "params": stage.params}
+        for number, (start, stage) in enumerate(zip(plan.starts, plan.stages, strict=True), start=1)
+    ]
+    return {
+        "name": plan.name,
+        "metric": plan.metric,
+        "mode": plan.mode,
+        "score": plan.score,
+        "stages": stages,
+        "evaluate_under": plan.path[-1].params,
+        "epochs": [
+            {"epoch": epoch, "stage": _number(plan, epoch), "params": plan.params_at(epoch)}
+            for epoch in range(plan.epochs)
+        ],
+    }
+
+
+def _number(plan: Plan, epoch: int) -> int:
+    """Return the number of the epoch's stage, counted from 1."""
+    return sum(start <= epoch for start in plan.starts)
+
+
+def _csv(plan: Plan, path: Path, rate: str) -> str:
+    names = list(dict.fromkeys(name for stage in plan.stages for name in stage.params))
+    taken = {"epoch", "stage"} & set(names)
+    if taken:
+        raise PlanError(
+            f"the plan has a hyperparameter {taken.pop()!r}, the name of another column",
+            where=str(path),
+            hint="export to json",
+        )
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["epoch", "stage", *names])
+    for epoch in range(plan.epochs):
+        params = plan.params_at(epoch)
+        writer.writerow([epoch, _number(plan, epoch), *(_cell(params.get(name)) for name in names)])
+    return stream.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _script(template: str) -> _Writer:
+    def write(plan: Plan, path: Path, rate: str) -> str:
+        Schedule(plan, rate)  # which refuses what is no learning rate
+        return Template(template).substitute(plan=repr(str(path)), rate=repr(rate))
+
+    return write
+
+
+def _transformers(plan: Plan, path: Path, rate: str) -> str:
+    alone = not Schedule(plan, rate).others
+    template = snippets.TRANSFORMERS if alone else snippets.TRANSFORMERS_BY_STAGES
+    return _script(template)(plan, path, rate)
+
+
+_Writer: TypeAlias = Callable[[Plan, Path, str], str]
+
+_WRITERS: Mapping[Target, _Writer] = {
+    Target.JSON: _json,
+    Target.CSV: _csv,
+    Target.TORCH: _script(snippets.TORCH),
+    Target.LIGHTNING: _script(snippets.LIGHTNING),
+    Target.TRANSFORMERS: _transformers,
+}

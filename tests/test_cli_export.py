@@ -1,0 +1,109 @@
+"""`schedplan export`: a plan as data, and as scripts that really train along it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from plans import PLAN, make_plan
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from typer.testing import CliRunner
+
+from schedplan.cli.app import app
+from schedplan.errors import PlanError
+
+RATES_ONLY = make_plan(({"learning_rate": 0.1}, 1), ({"learning_rate": 0.01}, 2))
+
+
+def export(plan, *options: str) -> str:
+    """Export in this process, from a file in the working directory."""
+    plan.save(Path("plan.yaml"))
+    result = CliRunner().invoke(app, ["export", "plan.yaml", *options])
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_json_holds_every_epoch_and_the_stages():
+    facts = json.loads(export(PLAN, "--to", "json"))
+    assert [each["params"] for each in facts["epochs"]] == list(map(PLAN.params_at, range(7)))
+    assert [each["stage"] for each in facts["epochs"]] == [1, 1, 1, 2, 2, 3, 3]
+    assert [(each["first_epoch"], each["epochs"]) for each in facts["stages"]] == [
+        (0, 3),
+        (3, 2),
+        (5, 2),
+    ]
+    assert facts["evaluate_under"] == PLAN.stages[-1].params
+
+
+def test_csv_has_a_line_for_every_epoch(tmp_path):
+    plan = make_plan(
+        ({"rate": 1e-5, "size": [16, 16], "crop": None, "flip": True, "how": "a, b"}, 2),
+        ({"rate": 0.1, "size": [32, 32], "crop": 3, "flip": False, "how": "c"}, 1),
+    )
+    assert export(plan, "--to", "csv", "-o", "made/plan.csv") == ""
+    with (tmp_path / "made" / "plan.csv").open(newline="") as stream:
+        lines = list(csv.reader(stream))
+    assert lines == [
+        ["epoch", "stage", "rate", "size", "crop", "flip", "how"],
+        ["0", "1", "1e-05", "[16, 16]", "", "true", "a, b"],
+        ["1", "1", "1e-05", "[16, 16]", "", "true", "a, b"],
+        ["2", "2", "0.1", "[32, 32]", "3", "false", "c"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("to", "plan"),
+    [
+        ("torch", PLAN),
+        ("torch", RATES_ONLY),
+        ("lightning", PLAN),
+        ("transformers", PLAN),
+        ("transformers", RATES_ONLY),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_script_trains_along_the_plan(to, plan):
+    rates = []
+    hook = register_optimizer_step_pre_hook(
+        lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"])
+    )
+    try:
+        exec(compile(export(plan, "--to", to), to, "exec"), {"__name__": "__main__"})
+    finally:
+        hook.remove()
+    expected = []
+    for epoch in range(plan.epochs):
+        params = plan.params_at(epoch)
+        expected += [params["learning_rate"]] * (64 // params.get("batch_size", 16))
+    assert rates == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--to", "torch", "--rate", "lr"], "no hyperparameter 'lr'; allowed: learning_rate"),
+        (["--to", "lightning", "--rate", "learning-rate"], "did you mean 'learning_rate'"),
+        (["--to", "csv"], "a hyperparameter 'stage', the name of another column; export to json"),
+    ],
+)
+def test_what_cannot_be_exported_is_told(options, message, tmp_path):
+    plan = make_plan(({"learning_rate": 0.1, "stage": 3}, 1))
+    with pytest.raises(PlanError, match=message):
+        export(plan, *options, "-o", "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_plan_that_is_missing_or_empty_is_told():
+    with pytest.raises(PlanError, match="no stages"):
+        export(make_plan(), "--to", "json")
+    Path("plan.yaml").unlink()
+    result = CliRunner().invoke(app, ["export", ".", "--to", "json"])
+    assert "cannot read the plan" in str(result.exception)
