@@ -15,7 +15,7 @@ from test_solver import kinetics
 
 from schedplan import Patience, solve
 from schedplan.errors import UsageError, WorkerLostError
-from schedplan.executors import DaskExecutor, Lease
+from schedplan.executors import DaskExecutor, Resources
 from schedplan.executors.dask import RESOURCE
 from schedplan.transition import RetryEvent
 
@@ -67,13 +67,13 @@ def test_a_worker_that_is_killed_costs_no_more(tmp_path, pool):
 
 def test_calls_have_devices_and_their_errors_come_back(pool):
     assert (pool.size, pool.largest) == (4, 2)
-    assert pool.submit_on(Lease(2), divmod, 7, 2).result() == (3, 1)
+    assert pool.submit_on(Resources(2), divmod, 7, 2).result() == (3, 1)
     with pytest.raises(ZeroDivisionError):
         pool.submit(divmod, 1, 0).result()
     with pytest.raises(WorkerLostError, match="ended with 3"):
         pool.submit(os._exit, 3).result()
     with pytest.raises(UsageError, match=r"a call asks for 3 devices; allowed: 1 to 2"):
-        pool.submit_on(Lease(3), abs, 1)
+        pool.submit_on(Resources(3), abs, 1)
 
 
 def test_the_command_line_takes_a_scheduler(tmp_path, address):

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Lease:
+class Resources:
     """What a call needs.
 
     Attributes:
@@ -43,12 +43,12 @@ class DeviceExecutor(Executor):
     largest: int
 
     @abstractmethod
-    def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        """Run a call once the devices of its `lease` are free; calls begin in their order.
+    def submit_on(self, resources: Resources, fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Run a call once the devices of its `resources` are free; calls begin in their order.
 
         Raises:
             UsageError: if the pool has fewer devices, or the call cannot be sent.
         """
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        return self.submit_on(Lease(), partial(fn, *args, **kwargs))
+        return self.submit_on(Resources(), partial(fn, *args, **kwargs))

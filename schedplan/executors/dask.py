@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from schedplan.errors import ClusterError, UsageError, WorkerLostError, missing
-from schedplan.executors.base import DeviceExecutor, Lease
+from schedplan.executors.base import DeviceExecutor, Resources
 from schedplan.executors.processes import ProcessExecutor, preparation
 
 T = TypeVar("T")
@@ -70,16 +70,16 @@ class DaskExecutor(DeviceExecutor):
                 hint=f"start them with: dask worker ADDRESS --nthreads N --resources {RESOURCE}=N",
             )
 
-    def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        if not 1 <= lease.devices <= self.largest:
+    def submit_on(self, resources: Resources, fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        if not 1 <= resources.devices <= self.largest:
             allowed = f"1 to {self.largest}"
-            raise UsageError(f"a call asks for {lease.devices} devices", allowed=allowed)
+            raise UsageError(f"a call asks for {resources.devices} devices", allowed=allowed)
         task = self._client.submit(
             _run,
-            lease,
+            resources,
             preparation(),
             pickle.dumps((fn, args)),
-            resources={RESOURCE: lease.devices},
+            resources={RESOURCE: resources.devices},
             pure=False,
         )
         call = _Call(task)
@@ -136,13 +136,13 @@ def _knock(address: str, timeout: float) -> None:
         ) from None
 
 
-def _run(lease: Lease, prepared: bytes, content: bytes) -> Any:
+def _run(resources: Resources, prepared: bytes, content: bytes) -> Any:
     """Have a call done by a child process of this worker, as long as it is wanted."""
     from distributed import get_worker
 
     worker = get_worker()
     key = worker.get_current_task()
-    call = _pool().submit_on(lease, _call, prepared, content)
+    call = _pool().submit_on(resources, _call, prepared, content)
     while True:
         try:
             return call.result(_LOOK)

@@ -22,7 +22,7 @@ from weakref import WeakSet
 
 from schedplan.checks import require_whole
 from schedplan.errors import UsageError, WorkerLostError
-from schedplan.executors.base import DeviceExecutor, Lease
+from schedplan.executors.base import DeviceExecutor, Resources
 
 T = TypeVar("T")
 
@@ -73,10 +73,10 @@ class ProcessExecutor(DeviceExecutor):
         self._closed = False
         _pools.add(self)
 
-    def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        if not 1 <= lease.devices <= self.largest:
+    def submit_on(self, resources: Resources, fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        if not 1 <= resources.devices <= self.largest:
             allowed = f"1 to {self.largest}"
-            raise UsageError(f"a call asks for {lease.devices} devices", allowed=allowed)
+            raise UsageError(f"a call asks for {resources.devices} devices", allowed=allowed)
         try:
             content = pickle.dumps((fn, args))
         except Exception as error:
@@ -84,7 +84,7 @@ class ProcessExecutor(DeviceExecutor):
                 f"what is to be run cannot be sent to another process: {error}",
                 allowed="functions and classes of a module, functools.partial of them, and data",
             ) from error
-        call = _Call(self, lease, content)
+        call = _Call(self, resources, content)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the executor has been shut down")
@@ -115,7 +115,7 @@ class ProcessExecutor(DeviceExecutor):
     def _place(self) -> None:
         """Give calls to children, as long as there are devices for the first that waits. The lock
         is held."""
-        while self._queue and (child := self._child_for(self._queue[0].lease)):
+        while self._queue and (child := self._child_for(self._queue[0].resources)):
             call = self._queue.popleft()
             call.set_running_or_notify_cancel()
             child.take(call)
@@ -123,7 +123,7 @@ class ProcessExecutor(DeviceExecutor):
             for child in self._children:
                 child.end()
 
-    def _child_for(self, lease: Lease) -> _Child | None:
+    def _child_for(self, resources: Resources) -> _Child | None:
         """Return an idle child, None if there is none for now."""
         for child in self._children:
             if child.idle and not child.is_alive:
@@ -131,15 +131,15 @@ class ProcessExecutor(DeviceExecutor):
         idle = [child for child in self._children if child.idle]
         if sum(child.busy for child in self._children) >= self._most:
             return None
-        fitting = [child for child in idle if len(child.devices) == lease.devices]
-        near = [child for child in fitting if child.near == lease.near]
-        devices = _take(self._free, lease.devices)
+        fitting = [child for child in idle if len(child.devices) == resources.devices]
+        near = [child for child in fitting if child.near == resources.near]
+        devices = _take(self._free, resources.devices)
         if near or (fitting and (devices is None or len(self._children) >= self._most)):
             return (near or fitting)[0]  # the first has waited longest
         if devices is None or len(self._children) >= self._most:
             # What idle children hold is free once they have ended.
             held = [name for child in idle for name in child.devices]
-            if _take([*self._free, *held], lease.devices):
+            if _take([*self._free, *held], resources.devices):
                 for child in idle:
                     child.end()
             return None
@@ -163,9 +163,9 @@ class ProcessExecutor(DeviceExecutor):
 class _Call(Future[Any]):
     """A call that waits, or runs in `child`."""
 
-    def __init__(self, pool: ProcessExecutor, lease: Lease, content: bytes) -> None:
+    def __init__(self, pool: ProcessExecutor, resources: Resources, content: bytes) -> None:
         super().__init__()
-        self.lease, self.content = lease, content
+        self.resources, self.content = resources, content
         self.child: _Child | None = None
         self._pool = pool
 
@@ -208,7 +208,7 @@ class _Child:
 
     def take(self, call: _Call) -> None:
         """Run a call."""
-        self.busy, self.near, call.child = True, call.lease.near, self
+        self.busy, self.near, call.child = True, call.resources.near, self
         self._calls.put(call)
 
     def end(self) -> None:

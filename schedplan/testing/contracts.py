@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from schedplan.executors import DeviceExecutor, Lease
+from schedplan.executors import DeviceExecutor, Resources
 from schedplan.graph import basic, build_graph
 from schedplan.knees import FixedEpochs, KneeEstimator, Verdict
 from schedplan.rules import Fixed, Rule
@@ -229,4 +229,4 @@ class ExecutorContract(ABC):
         with self.make() as executor:
             if isinstance(executor, DeviceExecutor):
                 assert executor.largest >= 1
-                assert executor.submit_on(Lease(executor.largest), abs, -1).result() == 1
+                assert executor.submit_on(Resources(executor.largest), abs, -1).result() == 1
