@@ -6,19 +6,16 @@ import os
 import pickle
 import socket
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
 from functools import cache
 from multiprocessing import spawn
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from schedplan.errors import ClusterError, UsageError, WorkerLostError, missing
 from schedplan.executors.base import DeviceExecutor, Resources
 from schedplan.executors.processes import ProcessExecutor, preparation
-
-T = TypeVar("T")
 
 RESOURCE = "device"
 """What workers say that they have: `dask worker ADDRESS --nthreads 4 --resources device=4`."""
@@ -70,22 +67,19 @@ class DaskExecutor(DeviceExecutor):
                 hint=f"start them with: dask worker ADDRESS --nthreads N --resources {RESOURCE}=N",
             )
 
-    def submit_on(self, resources: Resources, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        if not 1 <= resources.devices <= self.largest:
-            allowed = f"1 to {self.largest}"
-            raise UsageError(f"a call asks for {resources.devices} devices", allowed=allowed)
+    def submit_pickled(self, resources: Resources, call: bytes) -> Future[Any]:
         task = self._client.submit(
             _run,
             resources,
             preparation(),
-            pickle.dumps((fn, args)),
+            call,
             resources={RESOURCE: resources.devices},
             pure=False,
         )
-        call = _Call(task)
-        call.set_running_or_notify_cancel()
-        task.add_done_callback(lambda task: self._answer(call, task))
-        return call
+        future = _Call(task)
+        future.set_running_or_notify_cancel()
+        task.add_done_callback(lambda task: self._answer(future, task))
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster as it is; see `concurrent.futures.Executor`."""

@@ -17,14 +17,12 @@ from multiprocessing import Pipe, spawn
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from schedplan.checks import require_whole
-from schedplan.errors import UsageError, WorkerLostError
+from schedplan.errors import WorkerLostError
 from schedplan.executors.base import DeviceExecutor, Resources
-
-T = TypeVar("T")
 
 Devices: TypeAlias = tuple[str | None, ...]
 """Names of devices; None for a share of the machine, which has none."""
@@ -73,24 +71,14 @@ class ProcessExecutor(DeviceExecutor):
         self._closed = False
         _pools.add(self)
 
-    def submit_on(self, resources: Resources, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        if not 1 <= resources.devices <= self.largest:
-            allowed = f"1 to {self.largest}"
-            raise UsageError(f"a call asks for {resources.devices} devices", allowed=allowed)
-        try:
-            content = pickle.dumps((fn, args))
-        except Exception as error:
-            raise UsageError(
-                f"what is to be run cannot be sent to another process: {error}",
-                allowed="functions and classes of a module, functools.partial of them, and data",
-            ) from error
-        call = _Call(self, resources, content)
+    def submit_pickled(self, resources: Resources, call: bytes) -> Future[Any]:
+        future = _Call(self, resources, call)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the executor has been shut down")
-            self._queue.append(call)
+            self._queue.append(future)
             self._place()
-        return call
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all children once they have answered; see `concurrent.futures.Executor`."""

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from schedplan.errors import UsageError
 from schedplan.executors import DeviceExecutor, Resources
 from schedplan.graph import basic, build_graph
 from schedplan.knees import FixedEpochs, KneeEstimator, Verdict
@@ -230,3 +231,11 @@ class ExecutorContract(ABC):
             if isinstance(executor, DeviceExecutor):
                 assert executor.largest >= 1
                 assert executor.submit_on(Resources(executor.largest), abs, -1).result() == 1
+                with pytest.raises(UsageError, match="devices; allowed: 1 to"):
+                    executor.submit_on(Resources(executor.largest + 1), abs, -1)
+
+    def test_it_says_what_cannot_be_sent(self) -> None:
+        with self.make() as executor:
+            if isinstance(executor, DeviceExecutor):
+                with pytest.raises(UsageError, match="cannot be sent"):
+                    executor.submit(lambda: 1)
