@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, Future, wait
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from test_solver import kinetics
@@ -130,6 +131,29 @@ def test_cancelling_ends_what_runs_and_drops_what_waits():
     pool.shutdown()
     with pytest.raises(RuntimeError, match="shut down"):
         pool.submit(abs, -1)
+
+
+_to_cancel: SimpleQueue[Future[object]] = SimpleQueue()
+
+
+def _cancel() -> bool:
+    return _to_cancel.get().cancel()
+
+
+class Late:
+    """An answer that has its call cancelled when it is read."""
+
+    def __reduce__(self):
+        return _cancel, ()
+
+
+def test_cancelling_what_has_answered_ends_no_later_call():
+    with ProcessExecutor() as pool:
+        for number in range(5):
+            late, later = pool.submit(Late), pool.submit(abs, -number)
+            _to_cancel.put(late)
+            assert late.result() is False, "it was too late"
+            assert later.result() == number
 
 
 def test_an_idle_process_that_has_died_is_replaced():
