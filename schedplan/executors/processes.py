@@ -40,7 +40,8 @@ class ProcessExecutor(DeviceExecutor):
     `CUDA_VISIBLE_DEVICES` and `SCHEDPLAN_DEVICES`, before it imports anything. It is in a session
     of its own, so that Ctrl-C reaches this process alone, and it ends soon after this process,
     whatever ends that. What it prints goes to stderr. It imports this process' script, which must
-    make executors below `if __name__ == "__main__"`.
+    make executors below `if __name__ == "__main__"`. It keeps the trainer of one search: two that
+    share a pool have theirs made anew whenever they take turns in a child.
 
     Args:
         devices: names, such as `("0", "1")`; one named twice is shared by two calls. Or how many
