@@ -133,7 +133,7 @@ class ClusterError(SchedplanError):
     """A cluster is gone; the run can be gone on with."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(what, hint="run again to go on")
+        super().__init__(what, hint="run the same command again to go on")
 
 
 class DamagedSnapshotError(SchedplanError):
