@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
 import socket
@@ -49,8 +48,10 @@ async def end(key: str, dask_worker: Any) -> None:
         key: of the task.
         dask_worker: given by Dask, which runs this on every worker.
     """
+    from asyncio import to_thread  # slow to import, and only Dask needs it
+
     if RESOURCE in dask_worker.state.total_resources:
-        await asyncio.to_thread(_bench(dask_worker).end, key)
+        await to_thread(_bench(dask_worker).end, key)
 
 
 class _Bench:
@@ -62,7 +63,7 @@ class _Bench:
         names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
         self._pool = ProcessExecutor(names[:count] if len(names) >= count else count)
         self._lock = threading.Lock()
-        self._calls: dict[str, Future[Any]] = {}
+        self._calls: set[tuple[str, Future[Any]]] = set()  # a task may be handed out twice
         self._ended: set[str] = set()
 
     def run(self, key: str, resources: Resources, prepared: bytes, content: bytes) -> Any:
@@ -70,7 +71,7 @@ class _Bench:
             if key in self._ended:
                 raise WorkerLostError("the call was cancelled before it began")
             call = self._pool.submit_on(resources, _call, prepared, content)
-            self._calls[key] = call
+            self._calls.add((key, call))
         try:
             while True:
                 try:
@@ -82,15 +83,15 @@ class _Bench:
                         call.cancel()
         finally:
             with self._lock:
-                del self._calls[key]
+                self._calls.remove((key, call))
 
     def end(self, key: str) -> None:
         with self._lock:
             self._ended.add(key)
-            call = self._calls.get(key)
-        if call:
+            calls = [call for each, call in self._calls if each == key]
+        for call in calls:
             call.cancel()
-            wait([call])
+        wait(calls)
 
     def _is_wanted(self, key: str) -> bool:
         """Return whether the cluster waits for a task of this worker."""
