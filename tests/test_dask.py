@@ -144,7 +144,8 @@ class Held(SimulatedTrainer):
 """
 
 
-RUN = ["run", "config.yaml", "--set", "trainer={use: 'held:Held', noise: 0.02}"]
+SMALL = ["--set", "axes.clip_length=[16, 32]", "--set", "axes.learning_rate=[0.04, 0.004]"]
+RUN = ["run", "config.yaml", *SMALL, "--set", "trainer={use: 'held:Held', noise: 0.02}"]
 
 
 @pytest.fixture(scope="module")
