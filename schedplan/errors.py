@@ -7,6 +7,8 @@ shows a traceback unless `--debug` asks for it.
 
 from __future__ import annotations
 
+import pickle
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -131,7 +133,7 @@ class ClusterError(SchedplanError):
     """A cluster is gone; the run can be gone on with."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(what, hint="run again to go on")
+        super().__init__(what, hint="run the same command again to go on")
 
 
 class DamagedSnapshotError(SchedplanError):
@@ -157,6 +159,28 @@ def did_you_mean(name: object, names: Iterable[str]) -> str | None:
     """
     close = get_close_matches(str(name), list(names), n=1)
     return f"did you mean {close[0]!r}?" if close else None
+
+
+def portable(error: Exception) -> Exception:
+    """Return an error to be sent to another process, with a note of where it was raised.
+
+    Its traceback does not travel by itself. What cannot be pickled is told by a `RuntimeError`.
+
+    Example:
+        >>> try:
+        ...     1 / 0
+        ... except ZeroDivisionError as error:
+        ...     portable(error).__notes__[0].splitlines()[0]
+        'Traceback (most recent call last):'
+    """
+    note = "".join(traceback.format_exception(error)).rstrip()
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        # Copes with exceptions that cannot even be printed.
+        error = RuntimeError(traceback.format_exception_only(error)[-1].strip())
+    error.add_note(note)
+    return error
 
 
 def missing(package: str, extra: str | None = None) -> MissingDependencyError:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from processes import schedplan
+from processes import schedplan, start
 from test_cli import CONFIG, SLOW_TRAINER
 
 USE = ["--set", "trainer={use: 'slow:Slow', noise: 0.02}"]
@@ -28,10 +26,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_search_with_workers_that_was_ended_goes_on_to_the_same_plan(whole, signal_):
     out, workers = f"cut-by-{signal_.name}", ["--workers", "2"]
-    command = [sys.executable, "-m", "schedplan", "run", "config.yaml", *USE, *workers]
-    with subprocess.Popen(
-        [*command, "--out", out], cwd=whole, stderr=subprocess.PIPE, text=True
-    ) as driver:
+    with start("run", "config.yaml", *USE, *workers, "--out", out, cwd=whole) as driver:
         while not list(whole.glob(f"{out}/transitions/*/result.json")):
             assert driver.poll() is None
             time.sleep(0.02)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
-from processes import schedplan
+from processes import schedplan, start
 from test_cli import CONFIG
 from test_executors import NOISY, Mortal
 from test_solver import kinetics
 
 from schedplan import Patience, solve
 from schedplan.errors import UsageError, WorkerLostError
-from schedplan.executors import DaskExecutor, Lease
-from schedplan.executors.dask import RESOURCE
+from schedplan.executors import DaskExecutor, Resources
+from schedplan.executors.dask_worker import RESOURCE
+from schedplan.executors.engines import dask, local
+from schedplan.testing.contracts import ExecutorContract
 from schedplan.transition import RetryEvent
 
 distributed = pytest.importorskip("distributed")
@@ -67,36 +76,207 @@ def test_a_worker_that_is_killed_costs_no_more(tmp_path, pool):
 
 def test_calls_have_devices_and_their_errors_come_back(pool):
     assert (pool.size, pool.largest) == (4, 2)
-    assert pool.submit_on(Lease(2), divmod, 7, 2).result() == (3, 1)
+    assert pool.submit_on(Resources(2), divmod, 7, 2).result() == (3, 1)
     with pytest.raises(ZeroDivisionError):
         pool.submit(divmod, 1, 0).result()
     with pytest.raises(WorkerLostError, match="ended with 3"):
         pool.submit(os._exit, 3).result()
     with pytest.raises(UsageError, match=r"a call asks for 3 devices; allowed: 1 to 2"):
-        pool.submit_on(Lease(3), abs, 1)
+        pool.submit_on(Resources(3), abs, 1)
 
 
-def test_the_command_line_takes_a_scheduler(tmp_path, address):
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    options = ["--engine", "dask", "--scheduler", address]
-    whole = schedplan("run", "config.yaml", "--out", "whole", cwd=tmp_path)
-    shared = schedplan("run", "config.yaml", "--out", "shared", *options, cwd=tmp_path)
-    assert shared.stdout == whole.stdout
+class TestDask(ExecutorContract):
+    @pytest.fixture(autouse=True)
+    def _cluster(self, address: str) -> None:
+        self._address = address
+
+    def make(self):
+        return DaskExecutor(self._address)
+
+
+def module_found(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def test_a_worker_keeps_its_own_modules(pool, monkeypatch):
+    """They may be installed in another place than the driver's."""
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).parent)])
+    assert pool.submit(module_found, "distributed").result()
+
+
+def stay(folder: Path) -> None:
+    """Say so in a folder, and wait until it may end."""
+    (folder / str(os.getpid())).touch()
+    while not (folder / "end").exists():
+        time.sleep(0.01)
+
+
+def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path, pool, monkeypatch):
+    begun, mine = tmp_path / "begun", tmp_path / "mine"
+    begun.mkdir()
+    mine.mkdir()
+    monkeypatch.chdir(mine)
+    others = [pool.submit_on(Resources(2), stay, begun) for _ in range(2)]
+    while len(list(begun.iterdir())) < 2:
+        time.sleep(0.01)
+    call = pool.submit(abs, -1)  # there is no device for it yet
+    mine.rename(tmp_path / "yours")
+    (begun / "end").touch()
+    with pytest.raises(UsageError, match=r"a worker of the cluster lacks .*/mine'"):
+        call.result()
+    assert not any(other.exception() for other in others)
+
+
+HELD_TRAINER = """\
+import os, time
+from pathlib import Path
+from schedplan import SimulatedTrainer
+
+class Held(SimulatedTrainer):
+    "Gets stuck in the epoch after the one that the file `hold` says, if it is there."
+
+    def train_epoch(self):
+        hold = Path("hold")
+        if hold.exists() and self._epoch == int(hold.read_text()):
+            Path(f"held-{os.getpid()}").touch()
+            time.sleep(1000)
+        return super().train_epoch()
+"""
+
+
+SMALL = ["--set", "axes.clip_length=[16, 32]", "--set", "axes.learning_rate=[0.04, 0.004]"]
+RUN = ["run", "config.yaml", *SMALL, "--set", "trainer={use: 'held:Held', noise: 0.02}"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run that nothing has interrupted, in one process."""
+    folder = tmp_path_factory.mktemp("dask")
+    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "held.py").write_text(HELD_TRAINER)
+    schedplan(*RUN, "--out", "whole", cwd=folder)
+    return folder
+
+
+class Search:
+    """`schedplan run` on a cluster, into `out` beside a whole run."""
+
+    def __init__(self, whole: Path, out: str, address: str) -> None:
+        self.folder, self.out = whole, out
+        self._command = [*RUN, "--out", out, "--engine", "dask", "--scheduler", address]
+        for path in whole.glob("held-*"):
+            path.unlink()
+
+    def held(self, epoch: int) -> subprocess.Popen[str]:
+        """Return the driver of a search whose trainings are stuck in the epoch after `epoch`."""
+        (self.folder / "hold").write_text(str(epoch))
+        known = len(self.processes())
+        driver = start(*self._command, cwd=self.folder)
+        while len(self.processes()) < known + 2:
+            assert driver.poll() is None, driver.stderr.read()
+            time.sleep(0.02)
+        return driver
+
+    def processes(self) -> list[int]:
+        """Return the processes that were stuck in a training."""
+        return [int(path.name.removeprefix("held-")) for path in self.folder.glob("held-*")]
+
+    def goes_on_to_the_same_plan(self) -> bool:
+        (self.folder / "hold").unlink()
+        assert "resuming" in schedplan(*self._command, cwd=self.folder).stderr
+        plans = [self.folder / out / "plan.yaml" for out in (self.out, "whole")]
+        return plans[0].read_bytes() == plans[1].read_bytes()
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_driver_that_was_ended_leaves_nothing_behind_and_can_go_on(whole, address):
+    search = Search(whole, "cut", address)
+    with search.held(epoch=1) as driver:
+        driver.send_signal(signal.SIGINT)
+        assert "Traceback" not in driver.stderr.read()
+    assert driver.returncode == 130
+    assert not any(map(is_alive, search.processes()))
+    with search.held(epoch=2) as driver:
+        driver.kill()
+    deadline = time.monotonic() + 20
+    while any(map(is_alive, search.processes())):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert search.goes_on_to_the_same_plan()
+
+
+CLUSTER = f"""\
+import sys, time
+from distributed import LocalCluster
+
+with LocalCluster(
+    n_workers=1, threads_per_worker=2, resources={{"{RESOURCE}": 2}}, dashboard_address=None,
+    processes=False, protocol="tcp://", scheduler_port=int(sys.argv[1]),
+) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    time.sleep(1000)
+"""
+
+
+@contextmanager
+def mortal_cluster(port: int) -> Iterator[subprocess.Popen[str]]:
+    """A cluster in a process of its own, which is killed in the end."""
+    command = [sys.executable, "-c", CLUSTER, str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as cluster:
+        try:
+            assert cluster.stdout.readline(), "it has begun"
+            yield cluster
+        finally:
+            cluster.kill()
+
+
+def test_a_cluster_that_is_gone_ends_the_search_with_a_message(whole):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    search = Search(whole, "lost", f"tcp://127.0.0.1:{port}")
+    with mortal_cluster(port) as cluster, search.held(epoch=2) as driver:
+        cluster.kill()
+        lines = driver.stderr.read().splitlines()
+    assert driver.returncode == 1
+    lost = "the connection to the Dask scheduler is lost"
+    assert lines[-1] == f"error: {lost}; run the same command again to go on"
+    assert not any("Traceback" in line for line in lines)
+    with mortal_cluster(port):
+        assert search.goes_on_to_the_same_plan()
+
+
+def test_what_is_no_scheduler_is_found_out():
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host, port = mute.getsockname()
+        with pytest.raises(UsageError, match=r"no Dask scheduler answers at .*timed out"):
+            DaskExecutor(f"{host}:{port}", timeout=0.1)
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("engine", "options", "message"),
     [
-        (["--engine", "dask"], "--engine dask needs --scheduler"),
-        (["--engine", "dask", "--workers", "2"], "--workers and --devices are of no use"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "--scheduler is of no use here"),
-        (["--engine", "dusk"], "did you mean 'dask'"),
-        (["--engine", "dask", "--scheduler", "nowhere"], "names no host and port"),
-        (["--engine", "dask", "--scheduler", "127.0.0.1:1"], "no Dask scheduler answers at"),
+        (dask, {}, "--engine dask needs --scheduler"),
+        (dask, {"workers": 2}, "--workers and --devices are of no use"),
+        (dask, {"scheduler": "nowhere"}, "names no host and port"),
+        (dask, {"scheduler": "127.0.0.1:1"}, "no Dask scheduler answers at"),
+        (local, {"scheduler": "tcp://127.0.0.1:1"}, "--scheduler is of no use here"),
     ],
 )
-def test_bad_options_are_one_message(tmp_path, options, message):
+def test_bad_options_are_one_message(engine, options, message):
+    with pytest.raises(UsageError, match=message):
+        engine(**options)
+
+
+def test_an_unknown_engine_leaves_no_run_behind(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
-    result = schedplan("run", "config.yaml", *options, cwd=tmp_path, code=2)
-    assert message in result.stderr
+    result = schedplan("run", "config.yaml", "--engine", "dusk", cwd=tmp_path, code=2)
+    assert "did you mean 'dask'" in result.stderr
     assert not (tmp_path / "runs").exists()

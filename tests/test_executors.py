@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, Future, wait
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from test_solver import kinetics
@@ -26,7 +27,7 @@ from schedplan import (
     solve,
 )
 from schedplan.errors import ConfigError, UsageError, WorkerLostError
-from schedplan.executors import Lease, ProcessExecutor, SerialExecutor
+from schedplan.executors import ProcessExecutor, Resources, SerialExecutor
 from schedplan.graph import basic
 from schedplan.journal import RunFolder
 from schedplan.transition import EpochEvent, RetryEvent, TransitionEvent
@@ -60,7 +61,7 @@ def where() -> tuple[int, list[str], float, float]:
 def test_every_call_has_its_devices_to_itself():
     with ProcessExecutor(["0", "1", "2"]) as pool:
         counts = [1, 1, 2, 1, 3, 1]
-        calls = [pool.submit_on(Lease(count), where) for count in counts]
+        calls = [pool.submit_on(Resources(count), where) for count in counts]
         answers = [call.result() for call in calls]
     for (process, names, begun, ended), count in zip(answers, counts, strict=True):
         assert len(set(names)) == count
@@ -76,18 +77,18 @@ def test_a_device_named_twice_is_shared_and_workers_bound_the_rest():
         answers = [pool.submit(where).result() for _ in range(2)]
     assert answers[0][0] == answers[1][0], "a process is kept for the next call"
     with pytest.raises(UsageError, match=r"a call asks for 2 devices; allowed: 1 to 1"):
-        ProcessExecutor(["0", "0"]).submit_on(Lease(2), where)
+        ProcessExecutor(["0", "0"]).submit_on(Resources(2), where)
     with pytest.raises(ConfigError, match="workers is 0"):
         ProcessExecutor(2, workers=0)
 
 
 def test_calls_that_belong_together_go_to_one_process():
     with ProcessExecutor(2) as pool:
-        first = {name: pool.submit_on(Lease(near=name), os.getpid) for name in "ab"}
+        first = {name: pool.submit_on(Resources(near=name), os.getpid) for name in "ab"}
         pids = {name: call.result() for name, call in first.items()}
         assert pids["a"] != pids["b"]
         for name in "abba":
-            assert pool.submit_on(Lease(near=name), os.getpid).result() == pids[name]
+            assert pool.submit_on(Resources(near=name), os.getpid).result() == pids[name]
 
 
 def kill_oneself():
@@ -132,6 +133,29 @@ def test_cancelling_ends_what_runs_and_drops_what_waits():
         pool.submit(abs, -1)
 
 
+_to_cancel: SimpleQueue[Future[object]] = SimpleQueue()
+
+
+def _cancel() -> bool:
+    return _to_cancel.get().cancel()
+
+
+class Late:
+    """An answer that has its call cancelled when it is read."""
+
+    def __reduce__(self):
+        return _cancel, ()
+
+
+def test_cancelling_what_has_answered_ends_no_later_call():
+    with ProcessExecutor() as pool:
+        for number in range(5):
+            late, later = pool.submit(Late), pool.submit(abs, -number)
+            _to_cancel.put(late)
+            assert late.result() is False, "it was too late"
+            assert later.result() == number
+
+
 def test_an_idle_process_that_has_died_is_replaced():
     with ProcessExecutor() as pool:
         pid = pool.submit(os.getpid).result()
@@ -157,12 +181,12 @@ def test_what_cannot_be_sent_is_said():
 def test_as_many_processes_as_workers_and_all_devices_in_use(tmp_path):
     """Two at a time on two devices each; or one at a time, in one process."""
     with ProcessExecutor(4, workers=2) as pool:
-        calls = [pool.submit_on(Lease(2), meet, tmp_path, 2) for _ in range(2)]
+        calls = [pool.submit_on(Resources(2), meet, tmp_path, 2) for _ in range(2)]
         assert len({call.result() for call in calls}) == 2
     with ProcessExecutor(4, workers=1) as pool:
-        leases = [Lease(1, "a"), Lease(1, "b"), Lease(1, "c")]
-        assert len({pool.submit_on(lease, os.getpid).result() for lease in leases}) == 1
-        assert pool.submit_on(Lease(3), abs, -1).result() == 1
+        wanted = [Resources(1, "a"), Resources(1, "b"), Resources(1, "c")]
+        assert len({pool.submit_on(each, os.getpid).result() for each in wanted}) == 1
+        assert pool.submit_on(Resources(3), abs, -1).result() == 1
 
 
 def meet(folder: Path, number: int) -> int:

@@ -4,9 +4,9 @@ One that can do more than run calls, namely give each the devices that it takes,
 `DeviceExecutor`.
 """
 
-from schedplan.executors.base import DeviceExecutor, Lease
+from schedplan.executors.base import DeviceExecutor, Resources
 from schedplan.executors.dask import DaskExecutor
 from schedplan.executors.processes import ProcessExecutor
 from schedplan.executors.serial import SerialExecutor
 
-__all__ = ["DaskExecutor", "DeviceExecutor", "Lease", "ProcessExecutor", "SerialExecutor"]
+__all__ = ["DaskExecutor", "DeviceExecutor", "ProcessExecutor", "Resources", "SerialExecutor"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
@@ -9,11 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from schedplan.errors import UsageError
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Lease:
+class Resources:
     """What a call needs.
 
     Attributes:
@@ -30,7 +33,7 @@ class DeviceExecutor(Executor):
     """Runs each call in a process of its own, on devices that no other call has meanwhile.
 
     A call whose process ends before it has answered raises `WorkerLostError`. Cancelling one that
-    runs ends its process.
+    runs ends its process, which has ended when the call is done.
 
     Attributes:
         size: how many devices there are.
@@ -42,13 +45,30 @@ class DeviceExecutor(Executor):
     workers: int
     largest: int
 
-    @abstractmethod
-    def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        """Run a call once the devices of its `lease` are free; calls begin in their order.
+    def submit_on(self, resources: Resources, fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Run a call once the devices of its `resources` are free; calls begin in their order.
 
         Raises:
             UsageError: if the pool has fewer devices, or the call cannot be sent.
         """
+        if not 1 <= resources.devices <= self.largest:
+            allowed = f"1 to {self.largest}"
+            raise UsageError(f"a call asks for {resources.devices} devices", allowed=allowed)
+        return self.submit_pickled(resources, _pickled(fn, args))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        return self.submit_on(Lease(), partial(fn, *args, **kwargs))
+        return self.submit_on(Resources(), partial(fn, *args, **kwargs))
+
+    @abstractmethod
+    def submit_pickled(self, resources: Resources, call: bytes) -> Future[Any]:
+        """Run a pickled call, (function, arguments), for which there are devices enough."""
+
+
+def _pickled(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+    try:
+        return pickle.dumps((fn, args))
+    except Exception as error:
+        raise UsageError(
+            f"what is to be run cannot be sent to another process: {error}",
+            allowed="functions and classes of a module, functools.partial of them, and data",
+        ) from error

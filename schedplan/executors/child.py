@@ -7,10 +7,11 @@ import pickle
 import signal
 import threading
 import time
-import traceback
 from contextlib import suppress
 from multiprocessing import spawn
 from multiprocessing.connection import Connection
+
+from schedplan.errors import portable
 
 _LOOK_FOR_PARENT = 1.0  # seconds
 
@@ -30,22 +31,12 @@ def _answer(call: bytes) -> bytes:
         fn, args = pickle.loads(call)
         answer = True, fn(*args)
     except Exception as error:
-        answer = False, _with_traceback(error)
+        answer = False, portable(error)
     try:
         return pickle.dumps(answer)
     except Exception as error:
         what = f"{answer[1]!r:.200} cannot be sent back to the driver: {error}"
-        return pickle.dumps((False, _with_traceback(TypeError(what))))
-
-
-def _with_traceback(error: Exception) -> Exception:
-    """Return `error` with a note of where it was raised, which does not travel by itself."""
-    error.add_note("".join(traceback.format_exception(error)).rstrip())
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        return pickle.dumps((False, portable(TypeError(what))))
 
 
 def _end_with(parent: int) -> None:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import pickle
+import logging
 import socket
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as StillRunning
-from functools import cache
-from multiprocessing import spawn
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 from schedplan.errors import ClusterError, UsageError, WorkerLostError, missing
-from schedplan.executors.base import DeviceExecutor, Lease
-from schedplan.executors.processes import ProcessExecutor, preparation
+from schedplan.executors.base import DeviceExecutor, Resources
+from schedplan.executors.dask_worker import RESOURCE, end, run
+from schedplan.executors.processes import preparation
 
-T = TypeVar("T")
-
-RESOURCE = "device"
-"""What workers say that they have: `dask worker ADDRESS --nthreads 4 --resources device=4`."""
-
-_LOOK = 1.0  # seconds between looks at whether a call is still wanted
+_LOST = "the connection to the Dask scheduler is lost"
 
 
 class DaskExecutor(DeviceExecutor):
     """Runs calls in child processes of the workers of a cluster, see `ProcessExecutor`.
 
     Workers offer devices as the resource `RESOURCE`; their names are those of a worker's
-    `CUDA_VISIBLE_DEVICES`, if it has any. All machines see the run folder under the same path and
-    can import the same modules. Whoever can reach a scheduler can run code on its cluster.
+    `CUDA_VISIBLE_DEVICES`, if it has any. All machines see the run folder, and the folder in which
+    the driver was started, under the same path and can import the same modules. Workers that join
+    later take over from those that leave; how many calls run at a time is what was there at first,
+    until the next executor counts anew. Whoever can reach a scheduler can run code on its cluster.
+
+    A call raises `ClusterError` when the connection to the scheduler is lost: children end by
+    themselves then, and what was searched can be gone on with.
 
     Args:
         scheduler: its address, such as `tcp://head:8786`, or a `distributed.Client`.
@@ -57,12 +54,11 @@ class DaskExecutor(DeviceExecutor):
         connect: Any = Client
         ours = {"timeout": timeout, "set_as_default": False}
         self._client = connect(scheduler, **ours) if self._own else scheduler
-        offered = [
-            int(worker["resources"].get(RESOURCE, 0))
-            for worker in self._client.scheduler_info(n_workers=-1)["workers"].values()
-        ]
-        self.size = self.workers = sum(offered)
-        self.largest = max(offered, default=0)
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        offered = [int(worker["resources"].get(RESOURCE, 0)) for worker in workers]
+        self.size, self.largest = sum(offered), max(offered, default=0)
+        threads = [worker["nthreads"] for worker in workers]
+        self.workers = sum(map(min, offered, threads))  # a call takes a thread of the worker's
         if not self.size:
             self.shutdown()
             raise UsageError(
@@ -70,109 +66,95 @@ class DaskExecutor(DeviceExecutor):
                 hint=f"start them with: dask worker ADDRESS --nthreads N --resources {RESOURCE}=N",
             )
 
-    def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        if not 1 <= lease.devices <= self.largest:
-            allowed = f"1 to {self.largest}"
-            raise UsageError(f"a call asks for {lease.devices} devices", allowed=allowed)
+    def submit_pickled(self, resources: Resources, call: bytes) -> Future[Any]:
+        if self._client.status != "running":
+            raise ClusterError(_LOST)
         task = self._client.submit(
-            _run,
-            lease,
+            run,
+            resources,
             preparation(),
-            pickle.dumps((fn, args)),
-            resources={RESOURCE: lease.devices},
+            call,
+            resources={RESOURCE: resources.devices},
             pure=False,
         )
-        call = _Call(task)
-        call.set_running_or_notify_cancel()
-        task.add_done_callback(lambda task: self._answer(call, task))
-        return call
+        return _Call(self._client, task)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster as it is; see `concurrent.futures.Executor`."""
         if self._own:
-            self._client.close()
-
-    def _answer(self, call: Future[Any], task: Any) -> None:
-        """Let a call end as its task has."""
-        from distributed.scheduler import KilledWorker
-
-        try:
-            error = task.exception() if task.status != "cancelled" else None
-            if task.status == "finished":
-                call.set_result(task.result())
-            elif isinstance(error, KilledWorker):
-                call.set_exception(WorkerLostError("the worker of the cluster was lost"))
-            elif error is not None:
-                call.set_exception(error)
-            else:
-                call.set_exception(ClusterError("the Dask cluster has dropped what was running"))
-        except Exception as failure:  # whoever waits must hear of anything
-            call.set_exception(ClusterError(f"the Dask cluster does not answer: {failure}"))
+            with _silenced(self._client.status != "running"):
+                self._client.close()
 
 
 class _Call(Future[Any]):
     """A call that is a task of the cluster."""
 
-    def __init__(self, task: Any) -> None:
+    def __init__(self, client: Any, task: Any) -> None:
         super().__init__()
-        self._task = task
+        self._client, self._task = client, task
+        self.set_running_or_notify_cancel()
+        task.add_done_callback(self._take)
 
     def cancel(self) -> bool:
-        self._task.cancel()
+        try:
+            if self._client.status == "running":
+                self._client.run(end, self._task.key, on_error="ignore")
+            self._fail(WorkerLostError("the call was cancelled"))
+            self._task.cancel()
+        except Exception as error:  # it must not hide what the call is cancelled for
+            self._fail(_no_answer(error))
         return False
+
+    def _take(self, task: Any) -> None:
+        """End as the task has."""
+        from distributed.scheduler import KilledWorker
+
+        try:
+            error = task.exception() if task.status != "cancelled" else None
+            if task.status == "finished":
+                self.set_result(task.result())
+            elif isinstance(error, KilledWorker):
+                self._fail(WorkerLostError("the worker of the cluster was lost"))
+            else:
+                self._fail(error or self._dropped())
+        except Exception as failure:  # whoever waits must hear of anything
+            self._fail(_no_answer(failure))
+
+    def _dropped(self) -> ClusterError:
+        connected = self._client.status == "running"
+        return ClusterError("the Dask cluster has dropped a call" if connected else _LOST)
+
+    def _fail(self, error: BaseException) -> None:
+        with suppress(InvalidStateError):  # it has ended, while it was cancelled
+            self.set_exception(error)
+
+
+def _no_answer(error: Exception) -> ClusterError:
+    return ClusterError(f"the Dask cluster does not answer: {error}")
+
+
+@contextmanager
+def _silenced(silenced: bool) -> Iterator[None]:
+    """Keep a client from logging the traceback of what it breaks off when it is closed."""
+    log = logging.getLogger("distributed.client")
+    before, log.disabled = log.disabled, log.disabled or silenced
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def _knock(address: str, timeout: float) -> None:
-    """Raise `UsageError` unless something listens at a scheduler's address."""
+    """Raise `UsageError` unless a scheduler listens at an address; Dask may wait for ever."""
     parts = urlsplit(address if "//" in address else f"tcp://{address}")
     try:
         if parts.hostname is None or parts.port is None:
             raise ValueError("it names no host and port")
-        socket.create_connection((parts.hostname, parts.port), timeout).close()
+        with socket.create_connection((parts.hostname, parts.port), timeout) as peer:
+            if parts.scheme == "tcp" and not peer.recv(1):  # a scheduler speaks first
+                raise ValueError("what listens there is something else")
     except (OSError, ValueError) as error:
         raise UsageError(
             f"no Dask scheduler answers at {address!r} ({error})",
             allowed="an address such as tcp://head:8786",
         ) from None
-
-
-def _run(lease: Lease, prepared: bytes, content: bytes) -> Any:
-    """Have a call done by a child process of this worker, as long as it is wanted."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    key = worker.get_current_task()
-    call = _pool().submit_on(lease, _call, prepared, content)
-    while True:
-        try:
-            return call.result(_LOOK)
-        except StillRunning:
-            if call.done():  # it has raised one itself
-                raise
-            task = worker.state.tasks.get(key)
-            if task is None or task.state != "executing":
-                call.cancel()
-
-
-def _call(prepared: bytes, content: bytes) -> Any:
-    """Do a call as if it were made in the driver's process."""
-    spawn.prepare(pickle.loads(prepared))
-    fn, args = pickle.loads(content)
-    return fn(*args)
-
-
-_lock = threading.Lock()
-
-
-def _pool() -> ProcessExecutor:
-    with _lock:  # tasks are begun in several threads
-        return _make_pool()
-
-
-@cache
-def _make_pool() -> ProcessExecutor:
-    from distributed import get_worker
-
-    count = int(get_worker().state.total_resources[RESOURCE])
-    names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    return ProcessExecutor(names[:count] if len(names) >= count else count)

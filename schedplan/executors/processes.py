@@ -17,14 +17,12 @@ from multiprocessing import Pipe, spawn
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from schedplan.checks import require_whole
-from schedplan.errors import UsageError, WorkerLostError
-from schedplan.executors.base import DeviceExecutor, Lease
-
-T = TypeVar("T")
+from schedplan.errors import WorkerLostError
+from schedplan.executors.base import DeviceExecutor, Resources
 
 Devices: TypeAlias = tuple[str | None, ...]
 """Names of devices; None for a share of the machine, which has none."""
@@ -42,7 +40,8 @@ class ProcessExecutor(DeviceExecutor):
     `CUDA_VISIBLE_DEVICES` and `SCHEDPLAN_DEVICES`, before it imports anything. It is in a session
     of its own, so that Ctrl-C reaches this process alone, and it ends soon after this process,
     whatever ends that. What it prints goes to stderr. It imports this process' script, which must
-    make executors below `if __name__ == "__main__"`.
+    make executors below `if __name__ == "__main__"`. It keeps the trainer of one search: two that
+    share a pool have theirs made anew whenever they take turns in a child.
 
     Args:
         devices: names, such as `("0", "1")`; one named twice is shared by two calls. Or how many
@@ -63,8 +62,7 @@ class ProcessExecutor(DeviceExecutor):
         require_whole("devices", count, at_least=1)
         require_whole("workers", count if workers is None else workers, at_least=1)
         self._all: Devices = (None,) * count if isinstance(devices, int) else tuple(devices)
-        self._most = count if workers is None else workers
-        self.size, self.workers = count, self._most
+        self.size, self.workers = count, count if workers is None else workers
         self.largest = count if isinstance(devices, int) else len(set(devices))
         self._free = list(self._all)
         self._lock = threading.RLock()
@@ -73,24 +71,14 @@ class ProcessExecutor(DeviceExecutor):
         self._closed = False
         _pools.add(self)
 
-    def submit_on(self, lease: Lease, fn: Callable[..., T], /, *args: Any) -> Future[T]:
-        if not 1 <= lease.devices <= self.largest:
-            allowed = f"1 to {self.largest}"
-            raise UsageError(f"a call asks for {lease.devices} devices", allowed=allowed)
-        try:
-            content = pickle.dumps((fn, args))
-        except Exception as error:
-            raise UsageError(
-                f"what is to be run cannot be sent to another process: {error}",
-                allowed="functions and classes of a module, functools.partial of them, and data",
-            ) from error
-        call = _Call(self, lease, content)
+    def submit_pickled(self, resources: Resources, call: bytes) -> Future[Any]:
+        future = _Call(self, resources, call)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the executor has been shut down")
-            self._queue.append(call)
+            self._queue.append(future)
             self._place()
-        return call
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all children once they have answered; see `concurrent.futures.Executor`."""
@@ -99,8 +87,8 @@ class ProcessExecutor(DeviceExecutor):
             for call in list(self._queue) if cancel_futures else ():
                 call.cancel()
             self._place()
-        while wait and (children := list(self._children)):
-            children[0].thread.join()
+        while wait and (child := self._any_child()):
+            child.thread.join()
 
     def drop(self, call: _Call) -> bool:
         """Take back a call that waits, and return True; end the process of one that runs."""
@@ -108,14 +96,19 @@ class ProcessExecutor(DeviceExecutor):
             if call in self._queue:
                 self._queue.remove(call)
                 return True
-            if call.child and not call.done():
-                call.child.kill()
+            for child in self._children:
+                if child.call is call:
+                    child.kill()
             return False
+
+    def _any_child(self) -> _Child | None:
+        with self._lock:
+            return next(iter(self._children), None)
 
     def _place(self) -> None:
         """Give calls to children, as long as there are devices for the first that waits. The lock
         is held."""
-        while self._queue and (child := self._child_for(self._queue[0].lease)):
+        while self._queue and (child := self._child_for(self._queue[0].resources)):
             call = self._queue.popleft()
             call.set_running_or_notify_cancel()
             child.take(call)
@@ -123,23 +116,23 @@ class ProcessExecutor(DeviceExecutor):
             for child in self._children:
                 child.end()
 
-    def _child_for(self, lease: Lease) -> _Child | None:
+    def _child_for(self, resources: Resources) -> _Child | None:
         """Return an idle child, None if there is none for now."""
         for child in self._children:
             if child.idle and not child.is_alive:
                 child.end()
         idle = [child for child in self._children if child.idle]
-        if sum(child.busy for child in self._children) >= self._most:
+        if sum(child.call is not None for child in self._children) >= self.workers:
             return None
-        fitting = [child for child in idle if len(child.devices) == lease.devices]
-        near = [child for child in fitting if child.near == lease.near]
-        devices = _take(self._free, lease.devices)
-        if near or (fitting and (devices is None or len(self._children) >= self._most)):
+        fitting = [child for child in idle if len(child.devices) == resources.devices]
+        near = [child for child in fitting if child.near == resources.near]
+        devices = _take(self._free, resources.devices)
+        if near or (fitting and (devices is None or len(self._children) >= self.workers)):
             return (near or fitting)[0]  # the first has waited longest
-        if devices is None or len(self._children) >= self._most:
+        if devices is None or len(self._children) >= self.workers:
             # What idle children hold is free once they have ended.
             held = [name for child in idle for name in child.devices]
-            if _take([*self._free, *held], lease.devices):
+            if _take([*self._free, *held], resources.devices):
                 for child in idle:
                     child.end()
             return None
@@ -156,17 +149,17 @@ class ProcessExecutor(DeviceExecutor):
             if ended:
                 self._free = sorted([*self._free, *child.devices], key=self._all.index)
             else:
+                child.rest()
                 self._children.append(child)
             self._place()
 
 
 class _Call(Future[Any]):
-    """A call that waits, or runs in `child`."""
+    """A call that waits, or runs in a child."""
 
-    def __init__(self, pool: ProcessExecutor, lease: Lease, content: bytes) -> None:
+    def __init__(self, pool: ProcessExecutor, resources: Resources, content: bytes) -> None:
         super().__init__()
-        self.lease, self.content = lease, content
-        self.child: _Child | None = None
+        self.resources, self.content = resources, content
         self._pool = pool
 
     def cancel(self) -> bool:
@@ -183,23 +176,28 @@ class _Child:
     Args:
         devices: what the process may use.
         after: called with this child, and whether it has ended, after every call.
+
+    Attributes:
+        call: what it does.
+        near: see `Resources`, of the last call.
     """
 
     def __init__(self, devices: Devices, after: Callable[[_Child, bool], None]) -> None:
         self.devices = devices
+        self.call: _Call | None = None
         self.near: Hashable = None
-        self.busy = False
         self._ending, self._killed = False, False
         self._after = after
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
         self.thread = threading.Thread(target=self._talk, daemon=True)
         self.thread.start()
 
     @property
     def idle(self) -> bool:
         """Whether it can take a call."""
-        return not (self.busy or self._ending)
+        return not (self.call or self._ending)
 
     @property
     def is_alive(self) -> bool:
@@ -208,8 +206,14 @@ class _Child:
 
     def take(self, call: _Call) -> None:
         """Run a call."""
-        self.busy, self.near, call.child = True, call.lease.near, self
+        self.call, self.near = call, call.resources.near
         self._calls.put(call)
+
+    def rest(self) -> None:
+        """Be free for the next call; end, if it was too late to end the last one."""
+        self.call = None
+        if self._killed:
+            self.end()
 
     def end(self) -> None:
         """Take no further call, and end."""
@@ -224,60 +228,59 @@ class _Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _talk(self) -> None:
-        here, there = Pipe()
         try:
             while call := self._calls.get():
                 try:
-                    returned, value = self._ask(here, there, call)
+                    returned, value = self._ask(call)
                 except Exception as error:
                     self._ending = True
                     lost = isinstance(error, (OSError, EOFError))
                     call.set_exception(self._lost(error) if lost else error)
                     return
-                self.busy = False
+                # Before others hear of it: from here on, cancelling the call ends nothing.
+                self._after(self, False)
                 if returned:
                     call.set_result(value)
                 else:
                     call.set_exception(value)
-                self._after(self, False)
         finally:
             self._ending = True
-            here.close()
-            there.close()
+            if self._connection:
+                self._connection.close()
             self._wait()
             self._after(self, True)
 
-    def _ask(self, here: Connection, there: Connection, call: _Call) -> tuple[bool, Any]:
+    def _ask(self, call: _Call) -> tuple[bool, Any]:
         """Return whether a call has returned, and what it has returned or raised.
 
         Raises:
             OSError, EOFError: there is no process, or no more.
         """
-        if self._process is None:
-            self._process = _start(there, self.devices)
-            here.send_bytes(preparation())
-        here.send_bytes(call.content)
-        answer = self._answer(here)
+        if self._process is None or self._connection is None:
+            prepared = preparation()
+            self._process, self._connection = _start(self.devices)
+            self._connection.send_bytes(prepared)
+        self._connection.send_bytes(call.content)
+        answer = self._answer(self._process, self._connection)
         try:
             returned, value = pickle.loads(answer)
         except Exception as error:
             return False, TypeError(f"the answer of another process cannot be read: {error}")
         return returned, value
 
-    def _answer(self, here: Connection) -> bytes:
+    def _answer(self, process: subprocess.Popen[bytes], connection: Connection) -> bytes:
         """Return what a call has answered.
 
         Raises:
             EOFError: the process has ended without an answer.
         """
-        assert self._process is not None
-        while not here.poll(_LOOK_FOR_CHILD):
+        while not connection.poll(_LOOK_FOR_CHILD):
             if self._killed:  # before there was a process to kill
                 self.kill()
             # Whatever the process has started may keep the pipe open for longer.
-            if self._process.poll() is not None and not here.poll():
+            if process.poll() is not None and not connection.poll():
                 raise EOFError
-        return here.recv_bytes()
+        return connection.recv_bytes()
 
     def _lost(self, error: Exception) -> WorkerLostError:
         if self._process is None:
@@ -302,22 +305,23 @@ class _Child:
         return code
 
 
-def _start(there: Connection, devices: Devices) -> subprocess.Popen[bytes]:
-    """Start a process that has the end `there` of a pipe and sees `devices` alone."""
+def _start(devices: Devices) -> tuple[subprocess.Popen[bytes], Connection]:
+    """Start a process that sees `devices` alone; return it, and the pipe to it."""
     names = ",".join(name for name in devices if name is not None)
     seen = {"CUDA_VISIBLE_DEVICES": names, "SCHEDPLAN_DEVICES": names} if names else {}
     found = f"import sys; sys.path[:] = {sys.path!r}"
+    here, there = Pipe()
     main = f"from schedplan.executors.child import main; main({there.fileno()}, {os.getpid()})"
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"{found}; {main}"],
-        env=os.environ | seen,
-        stdin=subprocess.DEVNULL,
-        stdout=2,
-        pass_fds=(there.fileno(),),
-        start_new_session=True,
-    )
-    there.close()
-    return process
+    with there:
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"{found}; {main}"],
+            env=os.environ | seen,
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            pass_fds=(there.fileno(),),
+            start_new_session=True,
+        )
+    return process, here
 
 
 def preparation() -> bytes:

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Final, NamedTuple
 
 from schedplan.errors import ConfigError, DamagedSnapshotError, WorkerLostError
-from schedplan.executors import DeviceExecutor, Lease, SerialExecutor
+from schedplan.executors import DeviceExecutor, Resources, SerialExecutor
 from schedplan.journal import Outcome
 from schedplan.solver.ledger import Grant
 from schedplan.solver.problem import Event, Problem, SearchOptions
@@ -78,8 +78,8 @@ class Crew:
         assignment = piece.assignment
         if isinstance(self._executor, DeviceExecutor):
             devices = self._options.devices_of(piece.trial.target)
-            lease = Lease(devices, near=assignment.key)
-            future = self._executor.submit_on(lease, advance, assignment)
+            resources = Resources(devices, near=assignment.key)
+            future = self._executor.submit_on(resources, advance, assignment)
         else:
             observe = self._on_event if self._serial else None  # elsewhere the journal tells
             future = self._executor.submit(advance, assignment, observe)

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import pickle
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -24,7 +26,8 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from schedplan.executors import DeviceExecutor, Lease
+from schedplan.errors import SchedplanError, UsageError
+from schedplan.executors import DeviceExecutor, Resources
 from schedplan.graph import basic, build_graph
 from schedplan.knees import FixedEpochs, KneeEstimator, Verdict
 from schedplan.rules import Fixed, Rule
@@ -229,4 +232,31 @@ class ExecutorContract(ABC):
         with self.make() as executor:
             if isinstance(executor, DeviceExecutor):
                 assert executor.largest >= 1
-                assert executor.submit_on(Lease(executor.largest), abs, -1).result() == 1
+                assert executor.submit_on(Resources(executor.largest), abs, -1).result() == 1
+                with pytest.raises(UsageError, match="devices; allowed: 1 to"):
+                    executor.submit_on(Resources(executor.largest + 1), abs, -1)
+
+    def test_cancelling_ends_what_runs(self, tmp_path: Path) -> None:
+        with self.make() as executor:
+            if isinstance(executor, DeviceExecutor):
+                call = executor.submit(_stay, tmp_path)
+                while not (begun := list(tmp_path.iterdir())):
+                    time.sleep(0.01)
+                call.cancel()
+                with pytest.raises(SchedplanError):
+                    call.result()
+                with pytest.raises(ProcessLookupError):
+                    os.kill(int(begun[0].name), 0)
+                assert executor.submit(abs, -1).result() == 1
+
+    def test_it_says_what_cannot_be_sent(self) -> None:
+        with self.make() as executor:
+            if isinstance(executor, DeviceExecutor):
+                with pytest.raises(UsageError, match="cannot be sent"):
+                    executor.submit(lambda: 1)
+
+
+def _stay(folder: Path) -> None:
+    """Run until this process is ended, whose number is noted in a folder."""
+    (folder / str(os.getpid())).touch()
+    time.sleep(1000)

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import pickle
 import socket
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +19,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from schedplan.errors import SchedplanError
+from schedplan.errors import portable
 from schedplan_video.ranks import Ranks
 
 
@@ -108,7 +107,7 @@ def serve(driver: tuple[str, int], key: str, home: bool, done: Event) -> None:
                 value = getattr(member, method)(*args)
                 answer = Answer(value if distributed.get_rank() == 0 else None)
         except Exception as error:
-            answer = Answer(error=_portable(error))
+            answer = Answer(error=portable(error))
         send(connection, answer)
     done.set()
     distributed.destroy_process_group()
@@ -126,7 +125,7 @@ def _listen(connection: Connection, requests: SimpleQueue[Any]) -> None:
     except (EOFError, OSError):
         pass
     except Exception as error:  # what was sent is not known here
-        send(connection, Answer(error=_portable(error)))
+        send(connection, Answer(error=portable(error)))
     for process in multiprocessing.active_children():
         process.kill()
     os._exit(1)
@@ -145,16 +144,3 @@ def _start(start: Start, store: distributed.Store) -> Any:
         timeout=timedelta(seconds=start.time_limit),
     )
     return start.make(start.ranks)
-
-
-def _portable(error: Exception) -> Exception:
-    """Return an error that can be sent; one that is not this project's has its traceback noted."""
-    if isinstance(error, SchedplanError):
-        return error
-    told = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-    error.add_note(told)
-    return error

@@ -3,12 +3,15 @@
 Prints, for a wide graph whose trainings sleep: the wall time with 1, 2 and 4 child processes,
 beside the list-scheduling bound (the larger of all work / workers and the critical path), both
 without the start of the processes. Then, for a run of 1,000 transitions: the driver's memory after
-a tenth of them and at the end, and what the run folder holds beside the estimate.
+a tenth of them and at the end, and what the run folder holds beside the estimate. Exits with 1 if
+a wall time is more than 15 % above its bound, memory grows by more than 15 % after the tenth, or
+the run folder has held more models than estimated.
 """
 
 from __future__ import annotations
 
 import resource
+import sys
 import tempfile
 import time
 from functools import partial
@@ -31,6 +34,9 @@ from schedplan.solver import DiskEvent, Event
 from schedplan.transition import TransitionEvent
 
 EPOCHS, SECONDS = 4, 0.25
+MOST = 1.15
+"""How much more than its bound a measurement may be, as a ratio."""
+
 EXHAUSTIVE = SearchOptions(pruning=NONE)
 
 
@@ -71,7 +77,9 @@ def bound(problem: Problem, workers: int) -> float:
     return max(work / workers, *path.values())
 
 
-def measure_workers() -> None:
+def measure_workers() -> list[str]:
+    """Return what is out of bounds."""
+    missed = []
     problem = wide()
     print(f"{problem.graph.transitions} transitions")
     for workers in (1, 2, 4):
@@ -83,9 +91,13 @@ def measure_workers() -> None:
             wall = time.perf_counter() - begun
         least = bound(problem, workers)
         print(f"workers {workers}: {wall:.1f} s, bound {least:.1f} s, ratio {wall / least:.3f}")
+        if wall > MOST * least:
+            missed.append(f"the wall time of {workers} workers")
+    return missed
 
 
-def measure_memory(transitions: int = 1000) -> None:
+def measure_memory(transitions: int = 1000) -> list[str]:
+    """Return what is out of bounds."""
     levels = round((transitions / 3) ** (1 / 3)) + 1
     space = Space(tuple(Axis(name, tuple(range(levels))) for name in "abc"))
     graph = build_graph(
@@ -118,8 +130,10 @@ def measure_memory(transitions: int = 1000) -> None:
     print(f"{graph.transitions} transitions: {early:.1f} MB after a tenth, {late:.1f} at the end")
     most, estimate = max(models), disk[0].needed // disk[0].snapshot
     print(f"models at a time: {most}, estimate {estimate}; {text / 1e6:.1f} MB are left in all")
+    bounds = {"memory": late <= MOST * early, "the models at a time": most <= estimate}
+    return [name for name, kept in bounds.items() if not kept]
 
 
 if __name__ == "__main__":
-    measure_workers()
-    measure_memory()
+    if missed := [*measure_workers(), *measure_memory()]:
+        sys.exit(f"out of bounds: {', '.join(missed)}")
