@@ -1,7 +1,24 @@
 """What a plan is compared with: hand-tuned strategies, and variants of the plan itself."""
 
+from schedplan.baselines.compare import Compared, ResultEvent, compare
 from schedplan.baselines.grid import hand_tuned
+from schedplan.baselines.selection import best, held_out, scores, spread
 from schedplan.baselines.strategy import HAND_TUNED, Kind, Strategy
+from schedplan.baselines.training import Result
 from schedplan.baselines.variants import variants
 
-__all__ = ["HAND_TUNED", "Kind", "Strategy", "hand_tuned", "variants"]
+__all__ = [
+    "HAND_TUNED",
+    "Compared",
+    "Kind",
+    "Result",
+    "ResultEvent",
+    "Strategy",
+    "best",
+    "compare",
+    "hand_tuned",
+    "held_out",
+    "scores",
+    "spread",
+    "variants",
+]

@@ -41,3 +41,13 @@ class Strategy:
         """
         stages = [[stage.params, stage.epochs] for stage in self.plan.path]
         return f"{self.plan.epochs}-{fingerprint({'stages': stages})[:12]}"
+
+    def cost(self, unit: str | None) -> float:
+        """Return what its training costs: for every epoch, the hyperparameter `unit`, or 1."""
+        return sum(stage.epochs * (stage.params[unit] if unit else 1) for stage in self.plan.stages)
+
+    def devices(self, stated: int | str) -> int:
+        """Return how many devices it takes: so many, or at most what a hyperparameter says."""
+        if isinstance(stated, int):
+            return stated
+        return max(int(stage.params[stated]) for stage in self.plan.path)
