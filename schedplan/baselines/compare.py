@@ -98,7 +98,7 @@ def compare(
         for number, seed in enumerate(seeds, start=1):
             for key, strategy in distinct.items():
                 place = folder.absolute() / key / f"seed-{number}"
-                training = Training(strategy.plan, seat, place, seed, config or {})
+                training = Training(strategy.bare_plan, seat, place, seed, config or {})
                 known = training.known()
                 if known:
                     take_in(ResultEvent(strategy, number, known, known=True))
@@ -145,7 +145,7 @@ class _Crew:
 
     def begin(self, piece: _Piece) -> None:
         if isinstance(self._executor, DeviceExecutor):
-            lease = Lease(piece.strategy.devices(self._devices), near=piece.number)
+            lease = Lease(piece.strategy.devices(self._devices))
             future = self._executor.submit_on(lease, piece.training, self._observe)
         else:
             future = self._executor.submit(piece.training, self._observe)

@@ -60,16 +60,17 @@ def hand_tuned(graph: StateGraph, like: Plan, lengths: Sequence[int]) -> list[St
     """
     if bad := [length for length in lengths if length < 1]:
         raise UsageError(f"a strategy of {bad[0]} epochs", allowed="1 epoch or more")
+    shapes = list(itertools.islice(_shapes(graph), MOST + 1))
+    if len(shapes) * len(lengths) > MOST:
+        raise UsageError(
+            f"there are more than {MOST:,} hand-tuned strategies",
+            hint="compare over fewer axes, levels, start states or numbers of epochs",
+        )
+    fitting = (each for each in itertools.product(lengths, shapes) if each[0] >= each[1].shortest)
+    strategies = (shape.strategy(like, length) for length, shape in fitting)
     found: dict[str, Strategy] = {}
-    for length, shape in itertools.product(lengths, _shapes(graph)):
-        if length >= shape.shortest:
-            strategy = shape.strategy(like, length)
-            found.setdefault(strategy.key, strategy)
-        if len(found) > MOST:
-            raise UsageError(
-                f"there are more than {MOST:,} hand-tuned strategies",
-                hint="compare over fewer axes, levels, start states or numbers of epochs",
-            )
+    for strategy in strategies:
+        found.setdefault(strategy.key, strategy)
     if not found:
         raise UsageError(
             f"no hand-tuned strategy is as short as {max(lengths, default=0)} epochs",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from schedplan.journal import fingerprint
-from schedplan.plan import Plan
+from schedplan.plan import Plan, Stage
 
 Kind: TypeAlias = Literal["plan", "variant", "side-by-side", "one-by-one", "constant"]
 
@@ -42,6 +42,18 @@ class Strategy:
         stages = [[stage.params, stage.epochs] for stage in self.plan.path]
         return f"{self.plan.epochs}-{fingerprint({'stages': stages})[:12]}"
 
+    @property
+    def bare_plan(self) -> Plan:
+        """The plan without what is known of its scores, and without the seeds that had them."""
+        plan = self.plan.bare
+        return replace(
+            plan,
+            score=None,
+            initial=plan.initial and _bare(plan.initial),
+            stages=tuple(map(_bare, plan.stages)),
+            final=plan.final and _bare(plan.final),
+        )
+
     def cost(self, unit: str | None) -> float:
         """Return what its training costs: for every epoch, the hyperparameter `unit`, or 1."""
         return sum(stage.epochs * (stage.params[unit] if unit else 1) for stage in self.plan.stages)
@@ -51,3 +63,7 @@ class Strategy:
         if isinstance(stated, int):
             return stated
         return max(int(stage.params[stated]) for stage in self.plan.path)
+
+
+def _bare(stage: Stage) -> Stage:
+    return replace(stage, score=None, observed=None, seed=0)

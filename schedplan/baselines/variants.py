@@ -85,4 +85,4 @@ def _variant(plan: Plan, name: str, stages: Sequence[Stage]) -> Strategy:
         for place, stage in enumerate(stages)
         if scaled[place + 1] > scaled[place]
     )
-    return Strategy("variant", name, replace(plan.bare, stages=kept))
+    return Strategy("variant", name, replace(plan, stages=kept))

@@ -322,6 +322,7 @@ def compare(
     print_data(facts, compare_table(facts), form)
     if output is not None:
         draw_comparison(output, facts)
+        log.info("%s", output)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Annotated, Final
@@ -76,7 +76,11 @@ def check_metric(setup: Setup, metric: str) -> None:
     """Raise MetricError if the trainer states what it measures, and `metric` is not among it."""
     known = getattr(setup.make_trainer(), "metrics", None)
     if known is not None and metric not in known:
-        raise unknown_metric(metric, known)
+        raise _not_measured(metric, known)
+
+
+def _not_measured(metric: str, known: Iterable[str]) -> SchedplanError:
+    return unknown_metric(metric, known).at(f"--metric {metric}")
 
 
 def strategies_of(
@@ -96,7 +100,7 @@ def strategies_of(
     if not plan.stages:
         raise UsageError("the plan has no stages to compare with others")
     path = " > ".join(f"{stage.epochs} x {stage.state}" for stage in plan.stages)
-    planned = Strategy("plan", path, plan.bare)
+    planned = Strategy("plan", path, plan)
     lengths = lengths or sorted({max(round(times * plan.epochs), 1) for times in _TIMES})
     changed = variants(setup.graph, plan) if with_variants else []
     return [planned, *changed, *hand_tuned(setup.graph, plan, lengths)]
@@ -158,7 +162,7 @@ class _Progress:
         if result.failure:
             log.warning("%s, %s: failed: %s", place, trained, result.failure)
         elif self._report not in result.metrics:
-            raise unknown_metric(self._report, result.metrics)
+            raise _not_measured(self._report, result.metrics)
         elif event.known:
             log.debug("%s, %s: known from an earlier comparison", place, trained)
         else:

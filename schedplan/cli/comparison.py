@@ -190,11 +190,15 @@ def _difference(found: Facts | None, own: Facts | None) -> str | None:
 
 def _note(facts: Mapping[str, Any]) -> str:
     """Return what the scores are."""
+    several = facts["seeds"] > 1
+    spread = "mean \u00b1 standard deviation over seeds" if several else "with one seed"
+    held_out = (
+        "; held out: what the best by the other seeds scores, seed by seed" if several else ""
+    )
     return (
-        "Scores: mean \u00b1 standard deviation over seeds, the same for all and none of them the "
-        f"search's, of the model of the last epoch. The best has the best mean {facts['metric']}, "
-        "and partly luck; held out: what the best by the other seeds scores, seed by seed. Search: "
-        "all that was trained for the plan, and every strategy once."
+        f"Scores: {spread}, the same for all and not the search's, of the model of the last epoch. "
+        f"The best is so by {facts['metric']}, and partly by luck{held_out}. Search: all that was "
+        "trained for the plan, and every strategy once."
     )
 
 

@@ -55,6 +55,7 @@ def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
         _draw_strategies(axes, facts)
         _draw_searches(axes, facts)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         unit = facts["cost_unit"]
         axes.set_xlabel(f"cost in epochs x {unit}" if unit else "cost in epochs", family=FONT)
         axes.set_ylabel(facts["report"], family=FONT)
