@@ -236,7 +236,7 @@ def replay(
     with run.hold():
         run.configure(facts if seed is None else {**facts, "seed": seed})
         for number, stage in enumerate(plan.path, start=1 if plan.initial is None else 0):
-            training = run.transition(stage_key(number))
+            training = run.transition(f"stage-{number:02d}")
             known = training.outcome()
             if known and known.status == "failed":
                 training.discard()
@@ -260,11 +260,6 @@ def replay(
         if before is not None and before.snapshot is not None:
             publish_model(run, before.snapshot)
     return tuple(outcomes)
-
-
-def stage_key(number: int) -> str:
-    """Return the name, in a replay's folder, of the stage that is the `number`-th of its plan."""
-    return f"stage-{number:02d}"
 
 
 def _assignment(

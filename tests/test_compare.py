@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from schedplan.baselines import (
     scores,
     spread,
 )
-from schedplan.errors import RunFolderError
-from schedplan.executors import ProcessExecutor
+from schedplan.errors import RunFolderError, WorkerLostError
+from schedplan.executors import ProcessExecutor, SerialExecutor
 from schedplan.graph import basic
 
 LIKE = Plan("demo", metric="quality", mode="max", score=None, stages=())
@@ -175,6 +176,29 @@ def test_other_processes_come_to_the_same_results_though_one_is_killed(tmp_path)
     assert (tmp_path / "died").exists()
     assert metrics_of(there) == metrics_of(here)
     assert len(told) == len(strategies) * len(SEEDS)
+
+
+class Lossy(SerialExecutor):
+    """Loses the process of every call, or of every second one."""
+
+    def __init__(self, always: bool) -> None:
+        self._always, self._calls = always, 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        self._calls += 1
+        if self._always or self._calls % 2:
+            future = Future()
+            future.set_exception(WorkerLostError("the process was killed"))
+            return future
+        return super().submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_strategy_has_failed_once_its_process_was_lost_too_often(tmp_path, always):
+    executor = Lossy(always)
+    found = compare(grid((4,)), SEEDS, SimulatedTrainer, tmp_path / "compare", executor=executor)
+    failures = {result.failure for each in found for result in each.results}
+    assert failures == ({"3 times, the process was killed"} if always else {None})
 
 
 def tried(values: list[list[float]]) -> list[Compared]:

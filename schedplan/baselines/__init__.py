@@ -2,9 +2,9 @@
 
 from schedplan.baselines.compare import Compared, ResultEvent, compare
 from schedplan.baselines.grid import hand_tuned
+from schedplan.baselines.job import Result
 from schedplan.baselines.selection import best, held_out, scores, spread
 from schedplan.baselines.strategy import HAND_TUNED, Kind, Strategy
-from schedplan.baselines.training import Result
 from schedplan.baselines.variants import variants
 
 __all__ = [

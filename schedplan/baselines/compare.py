@@ -6,16 +6,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from schedplan.baselines.job import Job, Result
 from schedplan.baselines.strategy import Strategy
-from schedplan.baselines.training import Result, Training
 from schedplan.errors import WorkerLostError
 from schedplan.executors import DeviceExecutor, Lease, SerialExecutor
 from schedplan.journal import RunFolder
 from schedplan.plan import Observer
-from schedplan.solver.driver import RETRIES
 from schedplan.trainer import Seat, TrainerFactory
+
+RETRIES: Final = 2
+"""How often a process may be lost without an epoch between before its strategy has failed."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,13 @@ def compare(
         for number, seed in enumerate(seeds, start=1):
             for key, strategy in distinct.items():
                 place = folder.absolute() / key / f"seed-{number}"
-                training = Training(strategy.bare_plan, seat, place, seed, config or {})
-                known = training.known()
+                job = Job(strategy.bare_plan, seat, place, seed, config or {})
+                known = job.known()
                 if known:
                     take_in(ResultEvent(strategy, number, known, known=True))
                     continue
-                RunFolder(place).configure(training.facts, incidental)
-                crew.begin(_Piece(strategy, number, training))
+                RunFolder(place).configure(job.facts, incidental)
+                crew.begin(_Piece(strategy, number, job))
                 crew.collect(take_in, patience=0)
         while crew:
             crew.collect(take_in, patience=None)
@@ -118,12 +120,25 @@ def compare(
 
 
 class _Piece(NamedTuple):
-    """What was handed out, and how often its process was lost."""
+    """What was handed out.
+
+    Attributes:
+        strategy, number: the strategy and the number of the seed.
+        job: both.
+        lost: how often its process was lost since there was an epoch more.
+        epochs: how many were trained when it was lost last.
+    """
 
     strategy: Strategy
     number: int
-    training: Training
+    job: Job
     lost: int = 0
+    epochs: int = 0
+
+    def again(self) -> _Piece:
+        """Return what to hand out once its process was lost."""
+        epochs = self.job.epochs
+        return self._replace(lost=1 if epochs > self.epochs else self.lost + 1, epochs=epochs)
 
 
 class _Crew:
@@ -146,9 +161,9 @@ class _Crew:
     def begin(self, piece: _Piece) -> None:
         if isinstance(self._executor, DeviceExecutor):
             lease = Lease(piece.strategy.devices(self._devices))
-            future = self._executor.submit_on(lease, piece.training, self._observe)
+            future = self._executor.submit_on(lease, piece.job, self._observe)
         else:
-            future = self._executor.submit(piece.training, self._observe)
+            future = self._executor.submit(piece.job, self._observe)
         self._running[future] = piece
 
     def collect(self, take_in: Callable[[ResultEvent], object], patience: float | None) -> None:
@@ -158,10 +173,11 @@ class _Crew:
             try:
                 result = future.result()
             except WorkerLostError as error:
-                if piece.lost < RETRIES:
-                    self.begin(piece._replace(lost=piece.lost + 1))
+                piece = piece.again()
+                if piece.lost <= RETRIES:
+                    self.begin(piece)
                     continue
-                result = Result({}, 0.0, f"{piece.lost + 1} times, {error}")
+                result = Result({}, 0.0, f"{piece.lost} times, {error}")
             take_in(ResultEvent(piece.strategy, piece.number, result))
 
     def stop(self) -> None:

@@ -17,8 +17,9 @@ from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
+from schedplan.solver import Event
 from schedplan.trainer import derive_seed
-from schedplan.transition import EpochEvent, TransitionEvent, unknown_metric
+from schedplan.transition import EpochEvent, unknown_metric
 
 Seeds = Annotated[
     int, typer.Option(min=1, metavar="N", help="Train each strategy with so many seeds.")
@@ -169,7 +170,7 @@ class _Progress:
             score, left = result.metrics[self._metric], duration(self._seconds_left())
             log.info("%s, %s: %s %.4g; %s left", place, trained, self._metric, score, left)
 
-    def event(self, event: EpochEvent | TransitionEvent) -> None:
+    def event(self, event: Event) -> None:
         """Tell an epoch."""
         if isinstance(event, EpochEvent):
             epoch, score = event.record.epoch, event.record.score

@@ -1,4 +1,4 @@
-"""Training along one strategy with one seed, in a folder of its own."""
+"""A job of a comparison: to train along one strategy with one seed, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from schedplan.errors import RunFailedError, RunFolderError
 from schedplan.journal import RunFolder, remove_folder, write_text
-from schedplan.plan import Observer, Plan, replay, stage_key
+from schedplan.plan import Observer, Plan, replay
 from schedplan.trainer import Metrics, TrainerFactory
 
 _RESULT = "compared.json"
@@ -32,7 +32,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Training:
+class Job:
     """A strategy that is to be trained with one seed; picklable.
 
     Attributes:
@@ -63,7 +63,7 @@ class Training:
         """
         run = RunFolder(self.folder)
         try:
-            outcomes = replay(
+            replay(
                 self.plan,
                 self.trainer,
                 self.folder,
@@ -73,11 +73,16 @@ class Training:
             )
         except RunFailedError as error:
             return Result({}, _seconds(run), str(error))
-        last = run.transition(stage_key(len(outcomes)))
+        *_, last = sorted(run.trainings(), key=lambda stage: (len(stage.key), stage.key))
         result = Result(last.records()[-1].metrics, _seconds(run))
         write_text(self.folder / _RESULT, json.dumps(vars(result)) + "\n")
         self._tidy()
         return result
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are trained so far."""
+        return sum(epochs for _, epochs, _ in RunFolder(self.folder).trained())
 
     def known(self) -> Result | None:
         """Return the result of an earlier session; None if there is none, or it had failed.
