@@ -14,12 +14,14 @@ from rich.console import Group
 from schedplan.cli import views
 from schedplan.cli.compare import (
     Epochs,
+    Members,
     Metric,
     Picture,
     Seeds,
     WithVariants,
     check_metric,
     compare_all,
+    evolve_all,
     read_lengths,
     strategies_of,
 )
@@ -290,6 +292,7 @@ def compare(
     epochs: Epochs = None,
     metric: Metric = None,
     with_variants: WithVariants = False,
+    pbt: Members = None,
     output: Picture = None,
     form: Form = Format.TABLE,
 ) -> None:
@@ -317,8 +320,9 @@ def compare(
         strategies = strategies_of(setup, plan, lengths, with_variants)
         executor = make_executor(workers, devices, scheduler)
         compared = compare_all(setup, folder, strategies, seeds, executor, report)
+        evolved = evolve_all(setup, folder, strategies, seeds, pbt, workers or 1)
     warn_of_what_is_missing(setup, folder, plan)
-    facts = compare_facts(setup, folder, compared, report)
+    facts = compare_facts(setup, folder, compared, evolved, report)
     print_data(facts, compare_table(facts), form)
     if output is not None:
         draw_comparison(output, facts)

@@ -10,7 +10,17 @@ from typing import Annotated, Final
 
 import typer
 
-from schedplan.baselines import Compared, ResultEvent, Strategy, compare, hand_tuned, variants
+from schedplan.baselines import (
+    Compared,
+    Evolved,
+    Population,
+    ResultEvent,
+    Strategy,
+    compare,
+    evolve,
+    hand_tuned,
+    variants,
+)
 from schedplan.cli.progress import log, log_to_file
 from schedplan.cli.status import duration
 from schedplan.config import Setup
@@ -44,6 +54,17 @@ Metric = Annotated[
 WithVariants = Annotated[
     bool,
     typer.Option("--variants", help="Also compare the plan with one state left out, or one more."),
+]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        "--pbt",
+        min=4,
+        metavar="N",
+        help="Also Population Based Training by Ray Tune, of so many members that train as long as "
+        "the longest strategy (needs pip install 'schedplan[pbt]').",
+        show_default=False,
+    ),
 ]
 Picture = Annotated[
     Path | None, typer.Option("-o", "--output", help="Draw score against cost: .svg or .png.")
@@ -131,7 +152,7 @@ def compare_all(
         try:
             return compare(
                 strategies,
-                [derive_seed(setup.config.seed, "compare", number) for number in range(seeds)],
+                _seeds(setup, seeds),
                 setup.trainer,
                 folder.path / "compare",
                 executor=executor,
@@ -143,6 +164,30 @@ def compare_all(
             )
         except SchedplanError as error:
             raise setup.locate(error) from None
+
+
+def evolve_all(
+    setup: Setup,
+    folder: RunFolder,
+    strategies: Sequence[Strategy],
+    seeds: int,
+    members: int | None,
+    workers: int,
+) -> tuple[Evolved, ...]:
+    """Return what Population Based Training comes to with each seed; nothing without `members`."""
+    if members is None:
+        return ()
+    config, longest = setup.config, max(each.plan.epochs for each in strategies)
+    cost = setup.options.cost
+    population = Population(setup.graph, config.metric, config.mode, members, longest, cost)
+    log.info("training %d populations of %d members, %d epochs each", seeds, members, longest)
+    with folder.hold():
+        place = folder.path / "compare"
+        return evolve(population, _seeds(setup, seeds), setup.trainer, place, workers)
+
+
+def _seeds(setup: Setup, count: int) -> list[int]:
+    return [derive_seed(setup.config.seed, "compare", number) for number in range(count)]
 
 
 class _Progress:

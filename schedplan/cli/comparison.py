@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from schedplan.baselines import HAND_TUNED, Compared, best, held_out, scores, spread
+from schedplan.baselines import HAND_TUNED, Compared, Evolved, best, held_out, scores, spread
 from schedplan.cli.status import duration, status_facts
 from schedplan.cli.tables import make_table
 from schedplan.config import Setup
@@ -20,11 +20,15 @@ Facts = dict[str, Any]
 
 
 def compare_facts(
-    setup: Setup, folder: RunFolder, compared: Sequence[Compared], report: str
+    setup: Setup,
+    folder: RunFolder,
+    compared: Sequence[Compared],
+    evolved: Sequence[Evolved],
+    report: str,
 ) -> Facts:
     """Return what every strategy and every kind of them has reached, and what finding it takes.
 
-    A kind's `search` is what trying each of its strategies once takes; the plan's is all that its
+    A group's `search` is what trying each of its strategies once takes; the plan's is all that its
     search has trained.
     """
     planned = [each for each in compared if each.strategy.kind == "plan"]
@@ -46,7 +50,8 @@ def compare_facts(
             _group(name, tried, setup, report, search if name == "plan" else None)
             for name, tried in groups.items()
             if tried
-        ],
+        ]
+        + ([_population(evolved, setup, report)] if evolved else []),
         "strategies": [_strategy(each, setup, report) for each in compared],
     }
 
@@ -64,6 +69,30 @@ def _group(
         "best": _strategy(chosen, setup, report) if chosen else None,
         "held_out": _scores(others),
         "search": search or _cost_of_trying(tried, setup.options.cost),
+    }
+
+
+def _population(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts:
+    """Return what Population Based Training has reached, and what it takes with one seed."""
+    reached = {
+        name: _scores([each.metrics[name] for each in evolved])
+        for name in dict.fromkeys((setup.config.metric, report))
+    }
+    took = {
+        name: fmean(getattr(each, name) for each in evolved)
+        for name in ("epochs", "cost", "seconds")
+    }
+    return {
+        "group": "pbt",
+        "strategies": len(evolved),
+        "best": {
+            "strategy": "the best member of each population",
+            "scores": reached,
+            **took,
+            "epochs": evolved[0].length,
+        },
+        "held_out": reached[report],
+        "search": took,
     }
 
 
