@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 
 import pytest
@@ -36,9 +37,8 @@ def test_without_ray_it_says_what_to_install(tmp_path):
 def test_a_population_that_is_known_is_not_trained_again(tmp_path):
     file = tmp_path / "population-4-3" / "seed-1.json"
     file.parent.mkdir()
-    file.write_text(
-        '{"metrics": {"quality": 0.5}, "length": 3, "epochs": 12, "cost": 200.0, "seconds": 1.0}'
-    )
+    amounts = {"members": 4, "length": 3, "epochs": 12, "cost": 200.0, "seconds": 1.0}
+    file.write_text(json.dumps({"metrics": {"quality": 0.5}, **amounts}))
     (known,) = evolve(population(), [1], SimulatedTrainer, tmp_path, workers=1)
     assert (known.metrics, known.epochs) == ({"quality": 0.5}, 12)
     file.write_text("{")
@@ -49,7 +49,7 @@ def test_a_population_that_is_known_is_not_trained_again(tmp_path):
 def test_a_population_is_trained_for_real(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
     (evolved,) = evolve(population(), [1], SimulatedTrainer, tmp_path, workers=2)
-    assert evolved.epochs >= 4 * 3
+    assert evolved.epochs >= 3 + 3, "who takes over a model may take over its epochs too"
     assert 16 * evolved.epochs <= evolved.cost <= 32 * evolved.epochs
     assert {"quality", "loss"} <= set(evolved.metrics)
     assert evolve(population(), [1], SimulatedTrainer, tmp_path, workers=2) == (evolved,)

@@ -118,6 +118,7 @@ class Population:
         epochs = [epoch for member in ended for _, epoch in member.metrics_dataframe.iterrows()]
         return Evolved(
             metrics={name: best[name] for name in best["measured"]},
+            members=self.members,
             length=self.epochs,
             epochs=len(epochs),
             cost=float(sum(epoch["cost"] for epoch in epochs)),
@@ -131,11 +132,12 @@ class Evolved:
 
     Attributes:
         metrics: of the member that is best in the end.
-        length: epochs that each member was trained for.
+        members, length: how many there were, and the epochs that each was trained for.
         epochs, cost, seconds: of all members.
     """
 
     metrics: Metrics
+    members: int
     length: int
     epochs: int
     cost: float

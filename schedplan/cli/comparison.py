@@ -84,9 +84,9 @@ def _population(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts:
     }
     return {
         "group": "pbt",
-        "strategies": len(evolved),
+        "strategies": evolved[0].members,
         "best": {
-            "strategy": "the best member of each population",
+            "strategy": "the best member of the population",
             "scores": reached,
             **took,
             "epochs": evolved[0].length,
@@ -154,7 +154,8 @@ def _summary(facts: Mapping[str, Any]) -> Table:
         )
         for group in facts["groups"]
     ]
-    title = f"{facts['name']}: the plan against strategies tuned by hand, {facts['seeds']} seeds"
+    seeds = "1 seed" if facts["seeds"] == 1 else f"{facts['seeds']} seeds"
+    title = f"{facts['name']}: the plan against strategies tuned by hand, {seeds}"
     return make_table(title, columns, rows)
 
 

@@ -26,6 +26,13 @@ _MARKS = {
 }
 """Shape and colour of every kind; no two differ in colour alone."""
 
+_SEARCHES = {
+    "plan": ("the plan", "*", 11, palette.BLUE),
+    "hand-tuned": ("the best by hand", "D", 7, palette.RED),
+    "pbt": ("the best of a population", "P", 8, palette.INK),
+}
+"""Name, shape, size and colour of what is found by a search, by its group."""
+
 
 def check_picture(file: Path | None) -> None:
     """Raise UsageError unless there is no file, or it is named as a picture is."""
@@ -39,9 +46,9 @@ def check_picture(file: Path | None) -> None:
 def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
     """Draw what strategies score against what they cost, and against what finding them costs.
 
-    A small mark is a strategy: its mean score, and the cost of training it once. The stars are the
-    plan and the best strategy tuned by hand, at the cost of the search that finds them; the scores
-    of the latter are those held out, where there are several seeds.
+    A small mark is a strategy: its mean score, and the cost of training it once. The large ones are
+    the plan, the best strategy tuned by hand and the best of a population, at the cost of the
+    search that finds them; the scores are those held out, where there are several seeds.
 
     Args:
         file: ends in `.svg` or `.png`.
@@ -88,19 +95,17 @@ def _draw_strategies(axes: Axes, facts: Mapping[str, Any]) -> None:
 
 
 def _draw_searches(axes: Axes, facts: Mapping[str, Any]) -> None:
-    named = {"plan": ("the plan", palette.BLUE), "hand-tuned": ("the best by hand", palette.RED)}
-    shapes = {"plan": "*", "hand-tuned": "D"}
     for group in facts["groups"]:
-        if group["group"] not in named or group["best"] is None:
+        if group["group"] not in _SEARCHES or group["best"] is None:
             continue
-        name, color = named[group["group"]]
+        name, marker, size, color = _SEARCHES[group["group"]]
         found = group["held_out"] or group["best"]["scores"][facts["report"]]
         axes.errorbar(
             group["search"]["cost"],
             found["mean"],
             yerr=found["std"],
-            marker=shapes[group["group"]],
-            markersize=11 if group["group"] == "plan" else 7,
+            marker=marker,
+            markersize=size,
             color=color,
             capsize=3,
             linestyle="none",
