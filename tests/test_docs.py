@@ -66,7 +66,17 @@ def test_the_readme_names_every_key_of_the_configuration():
 
 def test_every_command_in_the_readme_exists():
     commands = set(re.findall(r"`schedplan (\w+)", README))
-    assert {"check", "run", "status", "show", "graph", "replay", "plugins", "video"} <= commands
+    assert {
+        "check",
+        "run",
+        "status",
+        "show",
+        "graph",
+        "replay",
+        "compare",
+        "plugins",
+        "video",
+    } <= commands
     for command in sorted(commands):
         arguments = [sys.executable, "-m", "schedplan", command, "--help"]
         result = subprocess.run(arguments, capture_output=True, text=True)

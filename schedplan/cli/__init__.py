@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _exit_interrupted() -> None:
-    resumable = {"run", "replay"} & set(sys.argv[1:])
+    resumable = {"run", "replay", "compare"} & set(sys.argv[1:])
     again = shlex.join(["schedplan", *sys.argv[1:]])
     hint = f"; finished epochs are kept. To go on: {again}" if resumable else ""
     print(f"interrupted{hint}", file=sys.stderr)

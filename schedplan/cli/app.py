@@ -12,10 +12,25 @@ import typer
 from rich.console import Group
 
 from schedplan.cli import views
+from schedplan.cli.compare import (
+    Epochs,
+    Members,
+    Metric,
+    Picture,
+    Seeds,
+    WithVariants,
+    check_metric,
+    compare_all,
+    evolve_all,
+    read_lengths,
+    strategies_of,
+)
+from schedplan.cli.comparison import compare_facts, compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
+from schedplan.cli.scatter import check_picture, draw_comparison
 from schedplan.cli.search import (
     bind,
     confirm_plan,
@@ -261,6 +276,58 @@ def replay_(
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
     log.info("the model is in %s", folder.model)
+
+
+@app.command()
+def compare(
+    config: ConfigPath = None,
+    preset: Preset = None,
+    plugin: PluginNames = None,
+    out: Out = None,
+    set_: Overrides = None,
+    workers: Workers = None,
+    devices: Devices = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
+    seeds: Seeds = 3,
+    epochs: Epochs = None,
+    metric: Metric = None,
+    with_variants: WithVariants = False,
+    pbt: Members = None,
+    output: Picture = None,
+    form: Form = Format.TABLE,
+) -> None:
+    """Compare the plan with strategies tuned by hand: score, epochs, time and cost.
+
+    The plan is searched for first, unless RUN has it. Then it and each strategy are trained from
+    scratch with the same new seeds, and scored by the model of their last epoch. Interrupted, the
+    same command goes on; more seeds or epochs train only what is new.
+
+    By hand: every axis goes its own way side by side (in steps of equally many epochs, or along a
+    cosine if it is a falling number such as a learning rate), as in the paper's Table 3; one axis
+    after the other; and constant settings. A kind's best is the luckiest of many. What stands under
+    "held out" is not: each seed scores what the other seeds have chosen.
+    """
+    setup = _load_config(config, preset, plugin, set_)
+    _ = setup.problem, setup.options
+    lengths, report = read_lengths(epochs), metric or setup.config.metric
+    check_picture(output)
+    make_executor = setup.plugins.get("executors", engine).load()
+    folder = RunFolder(out or Path("runs") / setup.config.name)
+    with redirect_stdout(sys.stderr):
+        check_metric(setup, report)
+        bind(folder, run_facts(setup), setup)
+        plan = find_plan(setup, folder, make_executor(workers, devices, scheduler), False)
+        strategies = strategies_of(setup, plan, lengths, with_variants)
+        executor = make_executor(workers, devices, scheduler)
+        compared = compare_all(setup, folder, strategies, seeds, executor, report)
+        evolved = evolve_all(setup, folder, strategies, seeds, pbt, workers or 1)
+    warn_of_what_is_missing(setup, folder, plan)
+    facts = compare_facts(setup, folder, compared, evolved, report)
+    print_data(facts, compare_table(facts), form)
+    if output is not None:
+        draw_comparison(output, facts)
+        log.info("%s", output)
 
 
 @app.command()

@@ -1,0 +1,113 @@
+"""A job of a comparison: to train along one strategy with one seed, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schedplan.errors import RunFailedError, RunFolderError
+from schedplan.journal import RunFolder, remove_folder, write_text
+from schedplan.plan import Observer, Plan, replay
+from schedplan.trainer import Metrics, TrainerFactory
+
+_RESULT = "compared.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What training along a strategy with one seed has come to.
+
+    Attributes:
+        metrics: all that was measured of the model of the last epoch; nothing if it failed.
+        seconds: of training and evaluation.
+        failure: why it failed; None if it did not.
+    """
+
+    metrics: Metrics
+    seconds: float
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A strategy that is to be trained with one seed; picklable.
+
+    Attributes:
+        plan: the strategy's.
+        trainer: makes trainers.
+        folder: where to train.
+        seed: each stage's seed derives from it and from the stage's number, so that all strategies
+            begin with the same weights if the trainer draws them by the seed.
+        config: plain data to bind the folder to, besides the plan and the seed.
+    """
+
+    plan: Plan
+    trainer: TrainerFactory
+    folder: Path
+    seed: int
+    config: Mapping[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the folder is bound to."""
+        return {"replay": self.plan.as_dict(), **self.config, "seed": self.seed}
+
+    def __call__(self, observe: Observer | None) -> Result:
+        """Train, or go on with it; what stays are the journals and the result, and no model.
+
+        Raises:
+            RunFolderError, UsageError, DamagedSnapshotError, OSError: see `replay`.
+        """
+        run = RunFolder(self.folder)
+        try:
+            replay(
+                self.plan,
+                self.trainer,
+                self.folder,
+                seed=self.seed,
+                on_event=observe or (lambda event: None),
+                config=self.facts,
+            )
+        except RunFailedError as error:
+            return Result({}, _seconds(run), str(error))
+        *_, last = sorted(run.trainings(), key=lambda stage: (len(stage.key), stage.key))
+        result = Result(last.records()[-1].metrics, _seconds(run))
+        write_text(self.folder / _RESULT, json.dumps(vars(result)) + "\n")
+        self._tidy()
+        return result
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are trained so far."""
+        return sum(epochs for _, epochs, _ in RunFolder(self.folder).trained())
+
+    def known(self) -> Result | None:
+        """Return the result of an earlier session; None if there is none, or it had failed.
+
+        Raises:
+            RunFolderError: the file is damaged; it is named.
+        """
+        path = self.folder / _RESULT
+        try:
+            result = Result(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise RunFolderError(
+                f"a result cannot be read ({error})",
+                where=str(path),
+                hint="remove the folder that it lies in to train it again",
+            ) from error
+        self._tidy()
+        return result
+
+    def _tidy(self) -> None:
+        for name in ("snapshots", "model"):
+            remove_folder(self.folder / name)
+
+
+def _seconds(run: RunFolder) -> float:
+    return sum(seconds for _, _, seconds in run.trained())

@@ -1,0 +1,226 @@
+"""What `schedplan compare` does: train along a plan and along what people try without one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from schedplan.baselines import (
+    Compared,
+    Evolved,
+    Population,
+    ResultEvent,
+    Strategy,
+    compare,
+    evolve,
+    hand_tuned,
+    variants,
+)
+from schedplan.cli.progress import log, log_to_file
+from schedplan.cli.status import duration
+from schedplan.config import Setup
+from schedplan.errors import SchedplanError, UsageError
+from schedplan.journal import RunFolder
+from schedplan.plan import Plan
+from schedplan.solver import Event
+from schedplan.trainer import derive_seed
+from schedplan.transition import EpochEvent, unknown_metric
+
+Seeds = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Train each strategy with so many seeds.")
+]
+Epochs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N,N,...",
+        help="How many epochs hand-tuned strategies train in all.",
+        show_default="half, 3/4, 1, 1 1/2 and twice as many as the plan",
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Report another metric that the trainer measures, such as one on test data; "
+        "strategies are still chosen by the configuration's.",
+        show_default="the configuration's",
+    ),
+]
+WithVariants = Annotated[
+    bool,
+    typer.Option("--variants", help="Also compare the plan with one state left out, or one more."),
+]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        "--pbt",
+        min=4,
+        metavar="N",
+        help="Also Population Based Training by Ray Tune, of so many members that train as long as "
+        "the longest strategy (needs pip install 'schedplan[pbt]').",
+        show_default=False,
+    ),
+]
+Picture = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Draw score against cost: .svg or .png.")
+]
+
+_TIMES: Final = (0.5, 0.75, 1.0, 1.5, 2.0)
+"""How long hand-tuned strategies are, in times of the plan, unless stated."""
+
+
+def read_lengths(stated: str | None) -> list[int] | None:
+    """Return how many epochs hand-tuned strategies are to train; None if that is not stated.
+
+    Raises:
+        UsageError: if it is stated as anything but whole numbers of at least 1.
+
+    Example:
+        >>> read_lengths("128,192,256")
+        [128, 192, 256]
+    """
+    if stated is None:
+        return None
+    parts = [part.strip() for part in stated.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(
+            f"--epochs is {stated!r}", allowed="whole numbers of at least 1, such as 128,192,256"
+        )
+    return sorted({int(part) for part in parts})
+
+
+def check_metric(setup: Setup, metric: str) -> None:
+    """Raise MetricError if the trainer states what it measures, and `metric` is not among it."""
+    known = getattr(setup.make_trainer(), "metrics", None)
+    if known is not None and metric not in known:
+        raise _not_measured(metric, known)
+
+
+def _not_measured(metric: str, known: Iterable[str]) -> SchedplanError:
+    return unknown_metric(metric, known).at(f"--metric {metric}")
+
+
+def strategies_of(
+    setup: Setup, plan: Plan, lengths: Sequence[int] | None, with_variants: bool
+) -> list[Strategy]:
+    """Return the plan, its variants if asked for, and the hand-tuned strategies.
+
+    Args:
+        setup: the run's.
+        plan: what was found.
+        lengths: how many epochs hand-tuned strategies train; None: around as many as the plan.
+        with_variants: whether to vary the plan.
+
+    Raises:
+        UsageError: if there is no stage to train along, or the grid is no good.
+    """
+    if not plan.stages:
+        raise UsageError("the plan has no stages to compare with others")
+    path = " > ".join(f"{stage.epochs} x {stage.state}" for stage in plan.stages)
+    planned = Strategy("plan", path, plan)
+    lengths = lengths or sorted({max(round(times * plan.epochs), 1) for times in _TIMES})
+    changed = variants(setup.graph, plan) if with_variants else []
+    return [planned, *changed, *hand_tuned(setup.graph, plan, lengths)]
+
+
+def compare_all(
+    setup: Setup,
+    folder: RunFolder,
+    strategies: Sequence[Strategy],
+    seeds: int,
+    executor: Executor,
+    report: str,
+) -> tuple[Compared, ...]:
+    """Train along all strategies in the folder `compare` of a run; tell each result.
+
+    Args:
+        setup: the run's.
+        folder: the run's.
+        strategies: what to compare.
+        seeds: how many seeds to train each with.
+        executor: where to train.
+        report: a metric that has to be among those measured.
+    """
+    progress = _Progress(len({each.key for each in strategies}) * seeds, setup, report)
+    facts = {"trainer": setup.facts()["trainer"], "data": setup.data}
+    with folder.hold(), log_to_file(folder.path / "log.txt"), executor:
+        try:
+            return compare(
+                strategies,
+                _seeds(setup, seeds),
+                setup.trainer,
+                folder.path / "compare",
+                executor=executor,
+                devices=setup.options.devices,
+                on_result=progress.result,
+                on_event=progress.event,
+                config=facts,
+                incidental=setup.incidental,
+            )
+        except SchedplanError as error:
+            raise setup.locate(error) from None
+
+
+def evolve_all(
+    setup: Setup,
+    folder: RunFolder,
+    strategies: Sequence[Strategy],
+    seeds: int,
+    members: int | None,
+    workers: int,
+) -> tuple[Evolved, ...]:
+    """Return what Population Based Training comes to with each seed; nothing without `members`."""
+    if members is None:
+        return ()
+    config, longest = setup.config, max(each.plan.epochs for each in strategies)
+    cost = setup.options.cost
+    population = Population(setup.graph, config.metric, config.mode, members, longest, cost)
+    log.info("training %d populations of %d members, %d epochs each", seeds, members, longest)
+    with folder.hold():
+        place = folder.path / "compare"
+        return evolve(population, _seeds(setup, seeds), setup.trainer, place, workers)
+
+
+def _seeds(setup: Setup, count: int) -> list[int]:
+    return [derive_seed(setup.config.seed, "compare", number) for number in range(count)]
+
+
+class _Progress:
+    """Tells how far a comparison is."""
+
+    def __init__(self, total: int, setup: Setup, report: str) -> None:
+        self._total, self._done, self._trained = total, 0, 0
+        self._metric, self._report = setup.config.metric, report
+        self._since = time.monotonic()
+
+    def result(self, event: ResultEvent) -> None:
+        """Tell a result; raise MetricError if it lacks what is to be reported."""
+        result, strategy = event.result, event.strategy
+        self._done += 1
+        self._trained += not event.known
+        place = f"[{self._done}/{self._total}] {strategy.name}"
+        trained = f"{strategy.plan.epochs} epochs, seed {event.number}"
+        if result.failure:
+            log.warning("%s, %s: failed: %s", place, trained, result.failure)
+        elif self._report not in result.metrics:
+            raise _not_measured(self._report, result.metrics)
+        elif event.known:
+            log.debug("%s, %s: known from an earlier comparison", place, trained)
+        else:
+            score, left = result.metrics[self._metric], duration(self._seconds_left())
+            log.info("%s, %s: %s %.4g; %s left", place, trained, self._metric, score, left)
+
+    def event(self, event: Event) -> None:
+        """Tell an epoch."""
+        if isinstance(event, EpochEvent):
+            epoch, score = event.record.epoch, event.record.score
+            log.debug("%s: epoch %d %s %.4g", event.key, epoch, self._metric, score)
+
+    def _seconds_left(self) -> float:
+        spent = time.monotonic() - self._since
+        return spent / self._trained * (self._total - self._done)

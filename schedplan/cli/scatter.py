@@ -1,0 +1,114 @@
+"""The picture of a comparison: score against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schedplan.errors import UsageError
+from schedplan.journal import write_bytes
+from schedplan.report import palette
+from schedplan.report.canvas import FONT, plain_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LEFT_OUT: dict[str, dict[str, None]] = {".svg": {"Date": None}, ".png": {"Software": None}}
+"""What a picture may end in, and what is left out of it, so that it is the same every time."""
+
+_MARKS = {
+    "side-by-side": ("o", palette.SOFT),
+    "one-by-one": ("s", palette.SOFT),
+    "constant": ("^", palette.SOFT),
+    "variant": ("x", palette.BLUE),
+}
+"""Shape and colour of every kind; no two differ in colour alone."""
+
+_SEARCHES = {
+    "plan": ("the plan", "*", 11, palette.BLUE),
+    "hand-tuned": ("the best by hand", "D", 7, palette.RED),
+    "pbt": ("the best of a population", "P", 8, palette.INK),
+}
+"""Name, shape, size and colour of what is found by a search, by its group."""
+
+
+def check_picture(file: Path | None) -> None:
+    """Raise UsageError unless there is no file, or it is named as a picture is."""
+    if file is not None and file.suffix.lower() not in _LEFT_OUT:
+        raise UsageError(
+            f"a comparison cannot be drawn as {file.name!r}",
+            allowed=f"names that end in {' or '.join(_LEFT_OUT)}",
+        )
+
+
+def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
+    """Draw what strategies score against what they cost, and against what finding them costs.
+
+    A small mark is a strategy: its mean score, and the cost of training it once. The large ones are
+    the plan, the best strategy tuned by hand and the best of a population, at the cost of the
+    search that finds them; the scores are those held out, where there are several seeds.
+
+    Args:
+        file: ends in `.svg` or `.png`.
+        facts: see `comparison.compare_facts`.
+    """
+    from matplotlib.figure import Figure
+
+    with plain_style():
+        figure = Figure(figsize=(7.5, 4.5), dpi=160, layout="constrained")
+        axes = figure.add_subplot()
+        _draw_strategies(axes, facts)
+        _draw_searches(axes, facts)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        unit = facts["cost_unit"]
+        axes.set_xlabel(f"cost in epochs x {unit}" if unit else "cost in epochs", family=FONT)
+        axes.set_ylabel(facts["report"], family=FONT)
+        axes.set_title(f"{facts['name']}: score against cost", loc="left", family=FONT)
+        axes.grid(color=palette.PALE, linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=8, frameon=False, loc="lower right")
+        stream, form = BytesIO(), file.suffix.lower()
+        figure.savefig(stream, format=form[1:], metadata=_LEFT_OUT[form])
+    write_bytes(file, stream.getvalue())
+
+
+def _draw_strategies(axes: Axes, facts: Mapping[str, Any]) -> None:
+    for kind, (marker, color) in _MARKS.items():
+        points = [
+            (each["cost"], each["scores"][facts["report"]]["mean"])
+            for each in facts["strategies"]
+            if each["kind"] == kind and each["scores"][facts["report"]]
+        ]
+        if points:
+            axes.plot(
+                *zip(*points, strict=True),
+                linestyle="none",
+                marker=marker,
+                markersize=4,
+                markerfacecolor="none",
+                markeredgecolor=color,
+                label=f"{kind}, one training",
+            )
+
+
+def _draw_searches(axes: Axes, facts: Mapping[str, Any]) -> None:
+    for group in facts["groups"]:
+        if group["group"] not in _SEARCHES or group["best"] is None:
+            continue
+        name, marker, size, color = _SEARCHES[group["group"]]
+        found = group["held_out"] or group["best"]["scores"][facts["report"]]
+        axes.errorbar(
+            group["search"]["cost"],
+            found["mean"],
+            yerr=found["std"],
+            marker=marker,
+            markersize=size,
+            color=color,
+            capsize=3,
+            linestyle="none",
+            label=f"{name}, with the search for it",
+            zorder=3,
+        )

@@ -1,0 +1,238 @@
+"""Training along strategies: what is trained, where, how often, and what is made of the results."""
+
+from __future__ import annotations
+
+import os
+import signal
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from watched import watched
+
+from schedplan import Axis, Plan, SimulatedTrainer, Space, Stage, build_graph
+from schedplan.baselines import (
+    Compared,
+    Result,
+    Strategy,
+    best,
+    compare,
+    hand_tuned,
+    held_out,
+    scores,
+    spread,
+)
+from schedplan.errors import RunFolderError, WorkerLostError
+from schedplan.executors import ProcessExecutor, SerialExecutor
+from schedplan.graph import basic
+
+LIKE = Plan("demo", metric="quality", mode="max", score=None, stages=())
+SEEDS = (11, 12)
+
+
+def grid(lengths: tuple[int, ...] = (4, 6)) -> list[Strategy]:
+    space = Space((Axis("clip", (16, 32)), Axis("rate", (0.1, 0.01))))
+    starts = space.select({"clip": 16, "rate": 0.1})
+    graph = build_graph(space, basic(), starts, space.select({"clip": 32, "rate": 0.01}))
+    return hand_tuned(graph, LIKE, lengths)
+
+
+def metrics_of(compared: tuple[Compared, ...]) -> list[list[dict]]:
+    return [[dict(result.metrics) for result in each.results] for each in compared]
+
+
+def test_a_strategy_is_scored_by_the_model_of_its_last_epoch(tmp_path):
+    stage = Stage("a", {"rate": 0.1}, epochs=3, score=0.9, observed=0.9, seed=5)
+    strategy = Strategy("plan", "a", Plan("demo", "quality", "max", score=0.9, stages=(stage,)))
+    (compared,) = compare([strategy], SEEDS, SimulatedTrainer, tmp_path / "silent")
+    trainer = SimulatedTrainer()
+    trainer.begin(stage.params, None, seed=0)
+    for _ in range(3):
+        trainer.train_epoch()
+    assert [result.metrics for result in compared.results] == [trainer.evaluate()] * 2
+    noisy = partial(SimulatedTrainer, noise=0.1)
+    (compared,) = compare([strategy], SEEDS, noisy, tmp_path / "noisy")
+    assert len(set(scores(compared, "quality"))) == 2, "every seed has noise of its own"
+
+
+def test_only_what_is_new_is_trained_and_no_model_stays(tmp_path):
+    diary = tmp_path / "diary"
+    few, more = grid((4,)), grid((4, 6))
+    first = compare(few, SEEDS[:1], watched(diary), tmp_path / "compare")
+    assert len(diary.read_text().splitlines()) == 4 * len(few)
+    again = compare(few, SEEDS[:1], watched(diary), tmp_path / "compare")
+    assert again == first
+    assert len(diary.read_text().splitlines()) == 4 * len(few), "nothing was trained again"
+    compared = compare(more, SEEDS, watched(diary), tmp_path / "compare")
+    epochs = 2 * sum(strategy.plan.epochs for strategy in more)
+    assert len(diary.read_text().splitlines()) == epochs
+    assert metrics_of(compared[: len(few)])[0][:1] == metrics_of(first)[0]
+    assert not list(tmp_path.rglob("simulated.json"))
+    assert list(tmp_path.rglob("epochs.jsonl"))
+
+
+def test_all_strategies_begin_with_the_same_seeds(tmp_path):
+    diary = tmp_path / "diary"
+    compare(grid((4,)), SEEDS, watched(diary), tmp_path / "compare")
+    begun = {line.split()[0] for line in diary.read_text().splitlines()}
+    stages = max(len(strategy.plan.stages) for strategy in grid((4,)))
+    assert len(begun) == len(SEEDS) * stages
+
+
+def test_strategies_that_train_alike_are_trained_once(tmp_path):
+    diary = tmp_path / "diary"
+    (one, *_) = grid((4,))
+    twin = Strategy("plan", "the same", one.plan)
+    compared = compare([one, twin], SEEDS, watched(diary), tmp_path / "compare")
+    assert len(diary.read_text().splitlines()) == 4 * len(SEEDS)
+    assert [each.strategy for each in compared] == [one, twin]
+    assert compared[0].results == compared[1].results
+
+
+def test_a_comparison_that_was_cut_off_goes_on_to_the_epoch(tmp_path):
+    whole = compare(grid(), SEEDS, watched(tmp_path / "whole"), tmp_path / "a")
+    diary = tmp_path / "cut"
+    for at in (1, 7, 30):
+        with pytest.raises(KeyboardInterrupt):
+            compare(grid(), SEEDS, watched(diary, {at: KeyboardInterrupt()}), tmp_path / "b")
+    assert metrics_of(compare(grid(), SEEDS, watched(diary), tmp_path / "b")) == metrics_of(whole)
+    trained = diary.read_text().splitlines()
+    assert len(trained) == len((tmp_path / "whole").read_text().splitlines())
+
+
+class Picky(SimulatedTrainer):
+    """Fails between two levels of the rate, as long as there is a file `folder / "picky"`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def begin(self, params, start, seed):
+        if (self._folder / "picky").exists() and params["rate"] not in (0.1, 0.01):
+            raise RuntimeError("no such rate")
+        super().begin(params, start, seed)
+
+
+def test_a_strategy_that_fails_is_a_result_and_is_tried_again(tmp_path):
+    (tmp_path / "picky").touch()
+    strategies = grid((4,))
+    failed = compare(strategies, SEEDS, partial(Picky, tmp_path), tmp_path / "compare")
+    for each in failed:
+        cosine = "~" in each.strategy.name
+        assert bool(scores(each, "quality")) is not cosine
+        if cosine:
+            assert all("RuntimeError: no such rate" in result.failure for result in each.results)
+    assert best(failed, "quality", "max") is not None
+    assert best([each for each in failed if "~" in each.strategy.name], "quality", "max") is None
+    (tmp_path / "picky").unlink()
+    mended = compare(strategies, SEEDS, partial(Picky, tmp_path), tmp_path / "compare")
+    assert all(scores(each, "quality") for each in mended)
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    strategies = grid((4,))[:1]
+    compare(strategies, SEEDS, SimulatedTrainer, tmp_path)
+    (file, _) = sorted(tmp_path.rglob("compared.json"))
+    file.write_text("{")
+    with pytest.raises(RunFolderError, match=r"compared\.json: a result cannot be read"):
+        compare(strategies, SEEDS, SimulatedTrainer, tmp_path)
+
+
+def test_other_data_are_refused(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        trainer = watched(tmp_path / "diary", {2: KeyboardInterrupt()})
+        compare(grid(), SEEDS, trainer, tmp_path / "compare", config={"data": {"a": "1"}})
+    with pytest.raises(RunFolderError, match="the data have changed"):
+        compare(grid(), SEEDS, trainer, tmp_path / "compare", config={"data": {"a": "2"}})
+
+
+class Mortal(SimulatedTrainer):
+    """Its process is killed at the first epoch that is trained anywhere."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(noise=0.02)
+        self._folder = folder
+
+    def train_epoch(self):
+        died = self._folder / "died"
+        if not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train_epoch()
+
+
+def test_other_processes_come_to_the_same_results_though_one_is_killed(tmp_path):
+    strategies = grid((4,))
+    here = compare(strategies, SEEDS, partial(SimulatedTrainer, noise=0.02), tmp_path / "here")
+    told = []
+    with ProcessExecutor(2) as pool:
+        trainer = partial(Mortal, tmp_path)
+        there = compare(
+            strategies, SEEDS, trainer, tmp_path / "there", executor=pool, on_result=told.append
+        )
+    assert (tmp_path / "died").exists()
+    assert metrics_of(there) == metrics_of(here)
+    assert len(told) == len(strategies) * len(SEEDS)
+
+
+class Lossy(SerialExecutor):
+    """Loses the process of every call, or of every second one."""
+
+    def __init__(self, always: bool) -> None:
+        self._always, self._calls = always, 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        self._calls += 1
+        if self._always or self._calls % 2:
+            future = Future()
+            future.set_exception(WorkerLostError("the process was killed"))
+            return future
+        return super().submit(fn, *args, **kwargs)
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_strategy_has_failed_once_its_process_was_lost_too_often(tmp_path, always):
+    executor = Lossy(always)
+    found = compare(grid((4,)), SEEDS, SimulatedTrainer, tmp_path / "compare", executor=executor)
+    failures = {result.failure for each in found for result in each.results}
+    assert failures == ({"3 times, the process was killed"} if always else {None})
+
+
+def tried(values: list[list[float]]) -> list[Compared]:
+    """Return strategies with these scores."""
+    return [
+        Compared(
+            Strategy("constant", f"{number}", LIKE),
+            tuple(Result({"top1": score, "test": -score}, seconds=1.0) for score in row),
+        )
+        for number, row in enumerate(values)
+    ]
+
+
+tables = st.integers(2, 5).flatmap(
+    lambda seeds: st.lists(
+        st.lists(st.integers(-1000, 1000).map(float), min_size=seeds, max_size=seeds),
+        min_size=1,
+        max_size=6,
+    )
+)
+
+
+@given(values=tables, mode=st.sampled_from(["max", "min"]))
+def test_what_is_held_out_is_never_better_than_the_best_seems(values, mode):
+    strategies = tried(values)
+    seeming = scores(best(strategies, "top1", mode), "top1")
+    found = held_out(strategies, "top1", mode, "top1")
+    better = max if mode == "max" else min
+    assert all(better(pair) == pair[0] for pair in zip(seeming, found, strict=True))
+    assert held_out(strategies[:1], "top1", mode, "test") == scores(strategies[0], "test")
+
+
+def test_one_seed_has_neither_spread_nor_anything_to_hold_out():
+    assert spread([0.5]) is None
+    assert spread([0.5, 0.7]) == pytest.approx(0.1414, abs=1e-4)
+    assert held_out(tried([[0.5], [0.6]]), "top1", "max", "top1") == ()
+    assert best(tried([[0.5], [0.6]]), "top1", "min").strategy.name == "0"
