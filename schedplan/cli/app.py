@@ -15,16 +15,17 @@ from schedplan.cli import views
 from schedplan.cli.curves import curves
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
+from schedplan.cli.report import report
 from schedplan.cli.search import (
     bind,
     confirm_plan,
     draw,
-    draw_what_is_missing,
     find_plan,
     load_front,
     replay_facts,
     run_facts,
     say_other_options,
+    show_what_is_missing,
     warn_of_unreached,
     warn_of_what_is_missing,
 )
@@ -35,7 +36,7 @@ from schedplan.config.presets import preset_place, preset_plan
 from schedplan.errors import BudgetError, MissingKeyError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, replay
-from schedplan.report import write_graph
+from schedplan.report import of_replay, write_graph, write_report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -172,10 +173,10 @@ def run(
             plan = confirm_plan(setup, folder, plan)
     front = views.front_tables(load_front(setup, folder), setup.options.cost)
     print_data(plan.as_dict(), Group(views.plan_table(plan), *front), form)
-    draw_what_is_missing(setup, folder)
+    show_what_is_missing(setup, folder)
     warn_of_what_is_missing(setup, folder, plan)
     scores = views.plan_scores(plan)
-    log.info("%s; the plan, the model and the picture are in %s", scores, folder.path)
+    log.info("%s; the plan, the model and the report are in %s", scores, folder.path)
     if not plan.complete:
         raise typer.Exit(BudgetError.exit_code)
 
@@ -259,7 +260,8 @@ def replay_(
         )
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
-    log.info("the model is in %s", folder.model)
+    write_report(folder.report, of_replay(folder, found))
+    log.info("the model and the report are in %s", folder.path)
 
 
 @app.command()
@@ -269,6 +271,7 @@ def plugins(form: Form = Format.TABLE) -> None:
     print_data({"plugins": facts}, views.plugin_table(facts), form)
 
 
+app.command()(report)
 app.command()(curves)
 app.command()(presets)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from schedplan.cli.progress import Display, log, log_to_file
+from schedplan.cli.report import search_content
 from schedplan.cli.status import (
     best_so_far,
     budget_ended,
-    ended_trainings,
     progress_in_words,
     status_facts,
 )
@@ -24,7 +24,7 @@ from schedplan.executors import SerialExecutor
 from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, confirm
-from schedplan.report import trace, write_graph
+from schedplan.report import ended_trainings, trace, write_graph, write_report
 from schedplan.solver import Event, solve
 
 
@@ -144,14 +144,18 @@ def draw(folder: RunFolder, setup: Setup, output: Path) -> None:
     )
 
 
-def draw_what_is_missing(setup: Setup, folder: RunFolder) -> None:
-    """Draw the pictures of a run that are not there, or older than the last training."""
+def show_what_is_missing(setup: Setup, folder: RunFolder) -> None:
+    """Write the pictures and the report of a run that are not there, or are out of date."""
     news = [file for file in (folder.plan_file, folder.path / "log.txt") if file.exists()]
     latest = max(file.stat().st_mtime for file in news)
-    for suffix in (".svg", ".png"):
-        picture = folder.path / f"graph{suffix}"
-        if not picture.exists() or picture.stat().st_mtime < latest:
-            draw(folder, setup, picture)
+
+    def is_missing(file: Path) -> bool:
+        return not file.exists() or file.stat().st_mtime < latest
+
+    for picture in filter(is_missing, (folder.path / "graph.svg", folder.path / "graph.png")):
+        draw(folder, setup, picture)
+    if is_missing(folder.report):
+        write_report(folder.report, search_content(folder, setup))
 
 
 def warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -14,10 +14,10 @@ from rich.text import Text
 from schedplan.cli.tables import make_table
 from schedplan.cli.views import plan_title
 from schedplan.config import Setup
-from schedplan.graph import StateGraph, Transition
-from schedplan.journal import Outcome, RunFolder, TransitionFolder, fingerprint, transition_key
+from schedplan.journal import RunFolder, TransitionFolder, fingerprint, transition_key
 from schedplan.plan import Plan
-from schedplan.report import trace
+from schedplan.report import ended_trainings, trace
+from schedplan.report.text import duration
 from schedplan.solver import Budget
 
 Facts = dict[str, Any]
@@ -35,17 +35,6 @@ def best_so_far(folder: RunFolder) -> Plan | None:
         found_by = plan.provenance.get("fingerprint")
         plan = replace(plan, complete=plan.complete and found_by == fingerprint(folder.config()))
     return plan
-
-
-def ended_trainings(folder: RunFolder, graph: StateGraph) -> dict[Transition, list[Outcome]]:
-    """Return how the trainings of every transition have ended; those that have not are left out."""
-    edges = {transition_key(edge): edge for edge in graph.dag.edges}
-    ended: dict[Transition, list[Outcome]] = defaultdict(list)
-    for training in folder.trainings():
-        edge, outcome = edges.get(training.transition), training.outcome()
-        if edge and outcome:
-            ended[edge].append(outcome)
-    return ended
 
 
 def status_facts(folder: RunFolder, setup: Setup) -> Facts:
@@ -152,20 +141,6 @@ def spent(facts: Mapping[str, Any]) -> str:
     """Return in words what the training told by `status_facts` took."""
     cost = "" if facts["cost"] is None else f" of cost {facts['cost']:,.6g}"
     return f"{facts['epochs']:,} epochs{cost} in {duration(facts['seconds'])}"
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time for people.
-
-    Example:
-        >>> duration(3700), duration(59)
-        ('1 h 1 min', '59 s')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def rule(reason: str) -> str:

@@ -36,8 +36,10 @@ HEADINGS = {
 }
 VALUES = Font(8, INK)
 SCORE = Font(7, SOFT)
+TICKS = Font(7.5, SOFT)
 
 NO_LINE = Pen("none", 0)
+CURVE = Pen(BLUE, 1.5)
 CHOSEN = Pen(BLUE, 2.4)
 ARROWS = {
     "done": Pen(GREY, 0.9),

@@ -10,6 +10,7 @@ from typing import Final
 from schedplan.report.canvas import DASHES, FONT, Align, Canvas, Font, Pen
 from schedplan.report.geometry import Array
 from schedplan.report.panel import Point
+from schedplan.report.text import printable
 
 _SCALE: Final = 72
 """Units of a drawing in an inch, so that they are points."""
@@ -42,7 +43,7 @@ class Vector(Canvas):
         anchor = "" if align == "left" else f' text-anchor="{_ANCHORS[align]}"'
         self._elements.append(
             f'<text {place} font-size="{_short(font.size)}" fill="{font.color}"{weight}{anchor}>'
-            f"{_printable(text)}</text>"
+            f"{_escaped(text)}</text>"
         )
 
     def box(self, at: Point, size: Point, face: str, pen: Pen, rounding: float) -> None:
@@ -96,7 +97,7 @@ class Vector(Canvas):
             color: turns a colour into another, such as one that the page decides on.
         """
         width, height = (_short(side * _SCALE) for side in self.size)
-        about = f"<desc>{_printable(description)}</desc>" if description else ""
+        about = f"<desc>{_escaped(description)}</desc>" if description else ""
         ground = [f'<rect width="100%" height="100%" fill="{paper}"/>'] if paper else []
         body = "\n".join([*ground, *self._elements])
         if color:  # texts hold no quotes: they are escaped
@@ -105,7 +106,7 @@ class Vector(Canvas):
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}pt" height="{height}pt" role="img" '
             f'font-family="{FONT}, Verdana, sans-serif" fill="none">'
-            f"<title>{_printable(title)}</title>{about}\n{body}\n</svg>"
+            f"<title>{_escaped(title)}</title>{about}\n{body}\n</svg>"
         )
 
     def _at(self, at: Point) -> Point:
@@ -134,6 +135,6 @@ def _short(number: float) -> str:
     return f"{round(number, 1) or round(number, 2):g}"
 
 
-def _printable(text: str) -> str:
-    """Return a text as it may stand in XML, which knows no control characters."""
-    return escape("".join(c if c.isprintable() else " " for c in text))
+def _escaped(text: str) -> str:
+    """Return a text as it may stand in XML."""
+    return escape(printable(text))
