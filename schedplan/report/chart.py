@@ -66,9 +66,10 @@ class Chart:
         """Draw lines at round scores, with their numbers and the name of the metric."""
         left, bottom = self.corner
         right = left + self.size[0]
-        for score in _round_numbers(self.low, self.high, 4):
-            y = float(self.y(np.array(score)))
-            canvas.lines([((left, y), (right, y))], _GRID)
+        scores = _round_numbers(self.low, self.high, 4)
+        heights = self.y(np.array(scores)).tolist()
+        canvas.lines([((left, y), (right, y)) for y in heights], _GRID)
+        for score, y in zip(scores, heights, strict=True):
             canvas.text((left - _TICK, y), f"{score:.6g}", palette.TICKS, align="right")
         canvas.lines([((left, bottom), (right, bottom))], Pen(palette.GREY, 0.8))
         canvas.text((left, bottom + self.size[1] + 0.12), metric, palette.TICKS, align="left")

@@ -25,6 +25,9 @@ _CORNER: Final = (0.62, 0.42)
 _PLANE: Final = (4.6, 1.75)
 _DOT: Final = 0.05
 _RING: Final = 0.12
+_MOST_DOTS: Final = 80
+"""More would touch each other; they are left to the line through them."""
+
 _SAMPLE: Final = 0.22
 _GAPS: Final = (0.06, 0.18)
 """After a sample, and between entries of the legend."""
@@ -32,7 +35,7 @@ _GAPS: Final = (0.06, 0.18)
 _FINEST: Final = 80
 """The most straight pieces that a fitted curve is drawn with."""
 
-_MEASURED = Pen(palette.GREY, 0.6)
+_MEASURED = Pen(palette.GREY, 0.7)
 _KNEE = Pen(palette.SOFT, 0.8, "dashed")
 
 
@@ -52,13 +55,12 @@ def curve_picture(training: Training, metric: str, mode: Mode) -> Picture:
             _draw_wait(canvas, chart, waited, training.epochs)
         chart.draw_scores(canvas, metric)
         chart.draw_epochs(canvas, _CORNER[1])
-        canvas.polyline(chart.at(epochs, scores), _MEASURED)
         if fitted is not None:
             fine = np.linspace(0, training.epochs, min(_FINEST, 4 * len(epochs)))
             curve = _fitted(training, mode, fine)
             assert curve is not None
             canvas.polyline(chart.at(fine, curve), palette.CURVE)
-        _draw_dots(canvas, chart.at(epochs, scores))
+        _draw_measured(canvas, chart.at(epochs, scores), training.epochs <= _MOST_DOTS)
         if training.kept is not None:
             _draw_ring(canvas, chart.at(training.kept, scores[training.kept]))
         _draw_legend(canvas, training, waited is not None, fitted is not None)
@@ -86,8 +88,10 @@ def _fitted(training: Training, mode: Mode, epochs: Array) -> Array | None:
     return curve.value(epochs) * (1 if mode == "max" else -1)
 
 
-def _draw_dots(canvas: Canvas, at: Array) -> None:
-    canvas.dots([(x, y) for x, y in at.tolist()], _DOT, palette.INK, palette.NO_LINE)
+def _draw_measured(canvas: Canvas, at: Array, dots: bool) -> None:
+    canvas.polyline(at, _MEASURED)
+    if dots:
+        canvas.dots([(x, y) for x, y in at.tolist()], _DOT, palette.INK, palette.NO_LINE)
 
 
 def _draw_ring(canvas: Canvas, at: Array) -> None:
@@ -112,7 +116,8 @@ def _draw_legend(canvas: Canvas, training: Training, waits: bool, fits: bool) ->
         canvas.text((x + _SAMPLE + _GAPS[0], y), meaning, palette.TICKS, align="left")
         x += _SAMPLE + width(meaning, palette.TICKS.size) + sum(_GAPS)
 
-    entry("measured", lambda at: _draw_dots(canvas, at))
+    dots = training.epochs <= _MOST_DOTS
+    entry("measured", lambda at: _draw_measured(canvas, at, dots))
     if fits:
         entry("fitted", lambda at: canvas.polyline(at, palette.CURVE))
     if training.kept is not None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from schedplan.report.canvas import DASHES, FONT, Align, Canvas, Font, Pen
 from schedplan.report.geometry import Array
@@ -59,14 +62,16 @@ class Vector(Canvas):
         self._path(f"M{first}C{' '.join(others)}", pen)
 
     def polygon(self, corners: Array, face: str) -> None:
-        self._elements.append(f'<path d="M{"L".join(self._all(corners))}Z" fill="{face}"/>')
+        way = " ".join(self._all(corners))
+        self._elements.append(f'<path d="M{way}Z" fill="{face}"/>')
 
     def polyline(self, at: Array, pen: Pen) -> None:
-        self._path(f"M{'L'.join(self._all(at))}", pen)
+        self._path(f"M{' '.join(self._all(at))}", pen)
 
     def lines(self, ends: Sequence[tuple[Point, Point]], pen: Pen) -> None:
         if ends:
-            self._path("".join(f"M{'L'.join(self._all(each))}" for each in ends), pen)
+            places = iter(self._all([place for each in ends for place in each]))
+            self._path("".join(f"M{start} {next(places)}" for start in places), pen)
 
     def dots(self, at: Sequence[Point], diameter: float, face: str, pen: Pen) -> None:
         if pen.color == "none" and at:  # a line of no length with round ends is a disc
@@ -113,9 +118,11 @@ class Vector(Canvas):
         x, y = at
         return (x - self.corner[0]) * _SCALE, (self.corner[1] + self.size[1] - y) * _SCALE
 
-    def _all(self, points: Iterable[Sequence[float]]) -> list[str]:
-        places = (self._at((x, y)) for x, y in points)
-        return [f"{_short(x)} {_short(y)}" for x, y in places]
+    def _all(self, points: ArrayLike) -> list[str]:
+        """Return points, shape (n, 2), as they stand in a path, to a tenth of a unit."""
+        places = np.asarray(points, dtype=np.float64) - (self.corner[0], 0)
+        places[:, 1] = self.corner[1] + self.size[1] - places[:, 1]
+        return [f"{x:g} {y:g}" for x, y in (places * _SCALE).round(1).tolist()]
 
     def _path(self, way: str, pen: Pen) -> None:
         self._elements.append(f'<path d="{way}"{_edge(pen)}/>')
