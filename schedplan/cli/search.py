@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from schedplan.cli.progress import Display, log, log_to_file
+from schedplan.cli.progress import Display, judge_of, log, log_to_file
 from schedplan.cli.report import search_content
 from schedplan.cli.status import (
     best_so_far,
@@ -72,7 +72,9 @@ def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed:
 
 
 def _search(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: bool) -> Plan:
-    with executor, Display(setup.config.metric, setup.graph.transitions) as display:
+    judge = judge_of(folder, setup.estimator, setup.config.mode)
+    total = setup.graph.transitions
+    with executor, Display(setup.config.metric, total, judge) as display:
 
         def on_event(event: Event) -> None:
             display(event)
