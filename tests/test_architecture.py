@@ -35,6 +35,7 @@ ORDER = [
         "baselines",
         "simulator",
         "report",
+        "trackers",
         "adapters",
     ),
     *("hookspecs", "plugins", "config", "cli", "testing", "__main__"),

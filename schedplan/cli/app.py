@@ -92,6 +92,15 @@ Scheduler = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Of the Dask cluster: tcp://HOST:8786."),
 ]
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="NAME",
+        help="Pass on every epoch: tensorboard, or a plug-in's tracker; may be repeated. "
+        "RUN/epochs.csv is always kept.",
+    ),
+]
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder.")]
 
@@ -158,6 +167,7 @@ def run(
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Train along the plan once more, from scratch.")
     ] = False,
+    track: Trackers = None,
     form: Form = Format.TABLE,
 ) -> None:
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
@@ -165,10 +175,12 @@ def run(
     _ = setup.problem, setup.options  # which checks them, before a folder is made
     make_executor = setup.plugins.get("executors", engine).load()
     executor = make_executor(workers, devices, scheduler)
+    names = dict.fromkeys(["csv", *(track or ())])
+    trackers = [setup.plugins.get("trackers", name).load() for name in names]
     folder = RunFolder(out or Path("runs") / setup.config.name)
     with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
         bind(folder, run_facts(setup), setup)
-        plan = find_plan(setup, folder, executor, retry_failed)
+        plan = find_plan(setup, folder, executor, retry_failed, trackers)
         if confirm:
             plan = confirm_plan(setup, folder, plan)
     front = views.front_tables(load_front(setup, folder), setup.options.cost)
