@@ -20,12 +20,15 @@ from schedplan import (
     Beam,
     Budget,
     CurveFit,
+    KneeEstimator,
     Pareto,
     Patience,
     Problem,
     SearchOptions,
     SimulatedTrainer,
     Space,
+    StateGraph,
+    Verdict,
     build_graph,
     confirm,
     replay,
@@ -46,6 +49,8 @@ GRAPH = build_graph(
     SPACE.select({"rate": "first"}),
     SPACE.select({"clip": "last", "rate": "last"}),
 )
+RATES = Space((Axis("rate", (0.1, 0.01)),))
+CHAIN = build_graph(RATES, extended(), RATES.select({"rate": 0.1}), RATES.select({"rate": 0.01}))
 ESTIMATOR = AtMost(60, CurveFit(delay=3))
 EXHAUSTIVE = SearchOptions(pruning=NONE)
 EVIL = "<script>alert('\x00')</script> & \"more\" </td>"
@@ -61,6 +66,16 @@ class Failing(SimulatedTrainer):
 
 
 @dataclass(frozen=True)
+class ToNothing(KneeEstimator):
+    """Keeps three epochs of a new model, and nothing of what follows."""
+
+    def decide(self, scores, scale):
+        kept = 3 if scores[0] < 0.1 else 0
+        last = len(scores) - 1
+        return Verdict(last >= 3, min(kept, last), scores[min(kept, last)], "as told")
+
+
+@dataclass(frozen=True)
 class Run:
     """A search and what is needed to tell of it."""
 
@@ -70,17 +85,18 @@ class Run:
     metric: str = "quality"
     mode: str = "max"
     estimator: object = ESTIMATOR
+    graph: StateGraph = GRAPH
 
     def search(self) -> Plan | None:
         trainer = partial(self.trainer, noise=0.01)
-        problem = Problem(GRAPH, trainer, self.metric, self.mode, self.estimator, name="demo")
+        problem = Problem(self.graph, trainer, self.metric, self.mode, self.estimator, name="demo")
         try:
             return solve(problem, self.folder.path, options=self.options)
         except (BudgetError, RunFailedError):
             return None
 
     def content(self, plan: Plan | None = None):
-        return of_search(self.folder, GRAPH, self.estimator, self.options, plan)
+        return of_search(self.folder, self.graph, self.estimator, self.options, plan)
 
 
 def written(content, folder: Path) -> Page:
@@ -124,9 +140,22 @@ def test_a_page_is_sound_and_tells_every_training(facts, run, tmp_path):
         assert ("chosen" in told[name][1]) == training.chosen
         assert training.reason.replace("\x00", " ") in told[name][-1]
     if plan:
-        assert [step.epochs for step in content.steps] == [s.epochs for s in plan.stages]
-        assert [step.params for step in content.steps] == [s.params for s in plan.stages]
+        steps = [step for step in content.steps if step.epochs]
+        assert [step.epochs for step in steps] == [stage.epochs for stage in plan.stages]
+        assert [step.params for step in steps] == [stage.params for stage in plan.stages]
+        assert content.steps[-1].score == plan.score
         assert f"{plan.epochs} epochs" in page.texts["dd"]
+
+
+def test_a_path_that_ends_without_an_epoch_is_worth_what_is_measured_there(run, tmp_path):
+    """As that of the digits: its last transitions only harm."""
+    run = replace(run, graph=CHAIN, estimator=ToNothing())
+    plan = run.search()
+    assert len(plan.stages) == 1
+    content = run.content(plan)
+    page = written(content, tmp_path)
+    assert f"{plan.score:.4g}" in page.texts["dd"]
+    assert [row[0] for row in page.rows if row[0] in ("1", "final")] == ["1", "final"]
 
 
 def test_what_users_write_is_text_and_nothing_else(run, tmp_path):

@@ -98,8 +98,8 @@ class Content:
         config: what the run is bound to.
         trainings: of a search, all there are and one for every transition that waits; of a replay,
             a training for every stage.
-        steps: the stages of the answer, the best so far if the run goes on; empty if no final
-            state was reached.
+        steps: the stages of the answer, and where it begins and ends if no epoch was kept there;
+            the best so far if the run goes on; empty if no final state was reached.
         plan: what a search has found, or a replay trains along.
         view: the graph searched; None for a replay.
         cost: the hyperparameter that says what an epoch costs; None: 1.

@@ -52,7 +52,7 @@ def of_search(
         mode=mode,
         config=config,
         trainings=trainings,
-        steps=tuple(_step(each, again.get(each.target)) for each in path if each.kept),
+        steps=tuple(_step(each, again.get(each.target)) for each in _kept(path)),
         plan=plan,
         view=GraphView.of(graph, found.outcomes, found.path, "", metric, mode),
         cost=options.cost,
@@ -139,6 +139,11 @@ def _judged(training: Training, estimator: KneeEstimator, config: Mapping[str, A
     if not training.scores:
         return training
     return replace(training, verdict=estimator(training.scores, config["mode"]))
+
+
+def _kept(path: list[Training]) -> list[Training]:
+    """Return the stages of a path: where nothing was trained, only its ends count."""
+    return [each for each in path if each.kept or each in (path[0], path[-1])]
 
 
 def _step(training: Training, again: float | None) -> Step:

@@ -79,15 +79,23 @@ def stage_table(content: Content) -> Table:
     scores += (["reached#"] if is_replay else ["confirmed#"]) if again or is_replay else []
     rows = [
         [
-            number,
+            name,
             *(_exact(step.params.get(name)) for name in names),
             step.epochs,
             *(step.score, step.observed, step.again)[: len(scores)],
         ]
-        for number, step in enumerate(content.steps, start=1)
+        for name, step in zip(_stage_names(content), content.steps, strict=True)
     ]
-    columns = ["stage#", *names, "epochs#", *(f"{content.metric}, {each}" for each in scores)]
+    columns = ["stage", *names, "epochs#", *(f"{content.metric}, {each}" for each in scores)]
     return Table.of("The stages, in the order of training", columns, rows, sortable=False)
+
+
+def _stage_names(content: Content) -> Iterator[str]:
+    """Yield the number of each stage; what has no epochs is but a place to be measured at."""
+    number = 0
+    for step in content.steps:
+        number += step.epochs > 0
+        yield str(number) if step.epochs else "final" if number else "initial"
 
 
 def front_table(content: Content) -> Table | None:
