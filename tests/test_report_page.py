@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +33,7 @@ from schedplan import (
     build_graph,
     confirm,
     replay,
+    report,
     solve,
 )
 from schedplan.errors import BudgetError, RunFailedError
@@ -39,7 +41,7 @@ from schedplan.graph import extended
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
 from schedplan.pruning import NONE, SAFE
-from schedplan.report import of_replay, of_search, write_figures, write_report
+from schedplan.report import of_replay, of_search, palette, write_figures, write_report
 from schedplan.report.costs import by_state, saving
 
 SPACE = Space((Axis("clip", (16, 32)), Axis("rate", (0.1, 0.01))))
@@ -278,6 +280,43 @@ def test_curves_of_equal_scores_and_of_huge_ones_are_drawn(run, tmp_path):
     page = written(replace(content, trainings=tuple(shown), view=None), tmp_path)
     assert len(page.texts["svg"]) == len(odd) + 1
     assert not any(str(math.nan) in text for text in page.texts["svg"])
+
+
+# Colours
+
+
+def luminance(color: str) -> float:
+    """Of a colour such as `#1F2328`, from 0 to 1, as WCAG 2 defines it."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+STYLE = (Path(report.__file__).parent / "template" / "style.css").read_text()
+THEMES = [
+    dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block))
+    for block in re.findall(r":root {(.*?)}", STYLE, flags=re.DOTALL)
+][:2]
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=["light", "dark"])
+def test_texts_and_marks_stand_out_in_both_themes(theme):
+    assert set(palette.NAMES.values()) <= set(theme)
+    for name in ("ink", "soft", "blue", "red"):
+        assert contrast(theme[name], theme["paper"]) >= 4.5, name
+    assert contrast(theme["ink"], theme["sky"]) >= 4.5
+    assert contrast(theme["grey"], theme["paper"]) >= 3
+
+
+def test_a_page_in_the_light_has_the_colours_of_the_pictures():
+    assert {name: THEMES[0][name] for name in palette.NAMES.values()} == {
+        name: color.lower() for color, name in palette.NAMES.items()
+    }
 
 
 # The command

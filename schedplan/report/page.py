@@ -72,6 +72,26 @@ def write_report(file: Path, content: Content) -> None:
     Args:
         file: where to.
         content: what it tells, see `of_search` and `of_replay`.
+
+    Raises:
+        OSError: the file cannot be written; an older one stays.
+
+    Example:
+        >>> import tempfile
+        >>> from schedplan import Axis, Problem, SearchOptions, SimulatedTrainer, Space
+        >>> from schedplan import build_graph, solve
+        >>> from schedplan.graph import basic
+        >>> from schedplan.journal import RunFolder
+        >>> from schedplan.report import of_search
+        >>> space = Space((Axis("rate", (0.1, 0.01)),))
+        >>> graph = build_graph(space, basic(), space.states(), space.select({"rate": "last"}))
+        >>> problem = Problem(graph, SimulatedTrainer, metric="top1")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     plan, run = solve(problem, Path(folder)), RunFolder(Path(folder))
+        ...     content = of_search(run, graph, problem.estimator, SearchOptions(), plan)
+        ...     write_report(run.report, content)
+        ...     run.report.read_text().splitlines()[0]
+        '<!doctype html>'
     """
     write_text(file, render(content))
 
@@ -112,6 +132,9 @@ def write_figures(folder: Path, content: Content) -> list[Path]:
         folder: made on demand. The curve of a training goes into `curves/`, by its name in the
             run folder.
         content: what the report tells.
+
+    Raises:
+        OSError: a file cannot be written; those before it are there.
     """
     files = []
     for name, picture in _pictures(content):
