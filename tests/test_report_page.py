@@ -168,6 +168,13 @@ def test_what_users_write_is_text_and_nothing_else(run, tmp_path):
     assert "\x00" not in (tmp_path / "page.html").read_text()
 
 
+def test_what_failures_cut_off_no_longer_waits_once_the_search_has_ended(run, tmp_path):
+    run = replace(run, trainer=Failing)
+    page = written(run.content(run.search()), tmp_path)
+    assert "2 failed, 2 could not start" in page.texts["dd"]
+    assert any(row[-1] == "32_0.1 could not start" for row in page.rows)
+
+
 def test_a_run_that_was_only_begun_has_a_page(run, tmp_path):
     problem = Problem(GRAPH, SimulatedTrainer, "quality", name="demo")
     run.folder.configure(problem.facts())

@@ -28,6 +28,7 @@ from schedplan.report.sections import (
     origin_table,
     rivals_table,
     stage_table,
+    status_in_words,
     transition_table,
 )
 from schedplan.report.text import counted, duration, printable
@@ -247,8 +248,11 @@ def _figures(content: Content) -> Iterator[_Figure]:
         stages = counted(sum(step.epochs > 0 for step in steps), "stage")
         yield _Figure("schedule", counted(content.epochs, "epoch"), f"in {stages}")
     counts = Counter(training.status for training in content.trainings)
-    rest = ", ".join(f"{number} {status}" for status, number in counts.items() if status != "done")
-    yield _Figure("trained to the end", f"{counts['done']} of {len(content.trainings)}", rest)
+    done = counts.pop("done", 0)
+    rest = ", ".join(
+        f"{number} {status_in_words(kind, content)}" for kind, number in counts.items()
+    )
+    yield _Figure("trained to the end", f"{done} of {len(content.trainings)}", rest)
     spent = sum(training.epochs for training in content.trainings)
     time = duration(sum(training.seconds for training in content.trainings))
     yield _Figure("spent", counted(spent, "epoch"), f"{time} of training{_cost_in_words(content)}")

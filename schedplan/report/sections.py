@@ -120,7 +120,7 @@ def rivals_table(content: Content, ids: Mapping[str, str]) -> Table | None:
         kin = [each for each in content.trainings if each.target == arrow.target.label]
         winner = next(each for each in kin if each.chosen)
         others = [each for each in kin if not each.chosen and each.source != winner.source]
-        words = "; ".join(_rival(each) for each in _ranked(others, content.mode))
+        words = "; ".join(_rival(each, content) for each in _ranked(others, content.mode))
         rows.append([winner.target, link(winner, ids), winner.score, words or "none"])
     columns = ["state", "reached by", f"{content.metric}#", "rivals into the same state"]
     caption = "At every state of the path, the best of the transitions into it"
@@ -195,11 +195,16 @@ def _origin(content: Content) -> Iterator[tuple[str, Any]]:
         yield f"data: {name}", each
 
 
-def _rival(training: Training) -> str:
+def status_in_words(status: str, content: Content) -> str:
+    """Return a status for people: once a run is finished, nothing waits for anything."""
+    return "could not start" if status == "waiting" and content.finished else status
+
+
+def _rival(training: Training, content: Content) -> str:
     if training.status == "done":
         return f"{training.source} {training.score:.4g}"
     reason = f" ({training.reason.partition(':')[0]})" if training.status == "pruned" else ""
-    return f"{training.source} {training.status}{reason}"
+    return f"{training.source} {status_in_words(training.status, content)}{reason}"
 
 
 def _ranked(trainings: Iterable[Training], mode: Mode) -> list[Training]:
