@@ -65,5 +65,11 @@ def schedplan_commands() -> Mapping[str, Factory]:  # type: ignore[empty-body]
 
 
 @hookspec
+def schedplan_trackers() -> Mapping[str, Factory]:  # type: ignore[empty-body]
+    """Return functions (run folder) -> context manager that gives a function (event), for
+    `run --track NAME`; see `schedplan.trackers`."""
+
+
+@hookspec
 def schedplan_event(event: Any) -> None:
     """React to what happens in a search, see `schedplan.solver.Event`."""

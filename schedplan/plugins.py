@@ -29,6 +29,7 @@ from schedplan.knees import (
 )
 from schedplan.rules import Fixed, Forbid, Forward, MaxStep, OneAxis
 from schedplan.simulator import SimulatedTrainer, StagedTrainer
+from schedplan.trackers import csv_tracker, tensorboard_tracker
 
 Kind: TypeAlias = Literal[
     "trainers",
@@ -39,6 +40,7 @@ Kind: TypeAlias = Literal[
     "executors",
     "configs",
     "plans",
+    "trackers",
     "commands",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -86,6 +88,10 @@ class BuiltIns:
     @hookimpl
     def schedplan_executors(self) -> Mapping[str, Factory]:
         return {"local": local, "dask": dask}
+
+    @hookimpl
+    def schedplan_trackers(self) -> Mapping[str, Factory]:
+        return {"csv": csv_tracker, "tensorboard": tensorboard_tracker}
 
 
 def _paper(delay: int = 10) -> KneeEstimator:

@@ -36,6 +36,7 @@ ORDER = [
         "baselines",
         "simulator",
         "report",
+        "trackers",
         "adapters",
     ),
     *("hookspecs", "plugins", "config", "cli", "testing", "__main__"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from schedplan.baselines.job import Job, Result
 from schedplan.baselines.strategy import Strategy
@@ -15,9 +15,7 @@ from schedplan.executors import DeviceExecutor, Resources, SerialExecutor
 from schedplan.journal import RunFolder
 from schedplan.plan import Observer
 from schedplan.trainer import Seat, TrainerFactory
-
-RETRIES: Final = 2
-"""How often a process may be lost without an epoch between before its strategy has failed."""
+from schedplan.transition import RETRIES
 
 
 @dataclass(frozen=True)
@@ -160,8 +158,8 @@ class _Crew:
 
     def begin(self, piece: _Piece) -> None:
         if isinstance(self._executor, DeviceExecutor):
-            lease = Resources(piece.strategy.devices(self._devices))
-            future = self._executor.submit_on(lease, piece.job, self._observe)
+            resources = Resources(piece.strategy.devices(self._devices))
+            future = self._executor.submit_on(resources, piece.job, self._observe)
         else:
             future = self._executor.submit(piece.job, self._observe)
         self._running[future] = piece

@@ -30,17 +30,18 @@ from schedplan.cli.curves import curves
 from schedplan.cli.export import export
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
+from schedplan.cli.report import report
 from schedplan.cli.scatter import check_picture, draw_comparison
 from schedplan.cli.search import (
     bind,
     confirm_plan,
     draw,
-    draw_what_is_missing,
     find_plan,
     load_front,
     replay_facts,
     run_facts,
     say_other_options,
+    show_what_is_missing,
     warn_of_unreached,
     warn_of_what_is_missing,
 )
@@ -51,7 +52,7 @@ from schedplan.config.presets import preset_place, preset_plan
 from schedplan.errors import BudgetError, MissingKeyError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, replay
-from schedplan.report import write_graph
+from schedplan.report import of_replay, write_graph, write_report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -106,6 +107,15 @@ Engine = Annotated[
 Scheduler = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Of the Dask cluster: tcp://HOST:8786."),
+]
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="NAME",
+        help="Pass on every epoch: tensorboard, or a plug-in's tracker; may be repeated. "
+        "RUN/epochs.csv is always kept.",
+    ),
 ]
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder.")]
@@ -173,6 +183,7 @@ def run(
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Train along the plan once more, from scratch.")
     ] = False,
+    track: Trackers = None,
     form: Form = Format.TABLE,
 ) -> None:
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
@@ -180,18 +191,20 @@ def run(
     _ = setup.problem, setup.options  # which checks them, before a folder is made
     make_executor = setup.plugins.get("executors", engine).load()
     executor = make_executor(workers, devices, scheduler)
+    names = dict.fromkeys(["csv", *(track or ())])
+    trackers = [setup.plugins.get("trackers", name).load() for name in names]
     folder = RunFolder(out or Path("runs") / setup.config.name)
     with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
         bind(folder, run_facts(setup), setup)
-        plan = find_plan(setup, folder, executor, retry_failed)
+        plan = find_plan(setup, folder, executor, retry_failed, trackers)
         if confirm:
             plan = confirm_plan(setup, folder, plan)
     front = views.front_tables(load_front(setup, folder), setup.options.cost)
     print_data(plan.as_dict(), Group(views.plan_table(plan), *front), form)
-    draw_what_is_missing(setup, folder)
+    show_what_is_missing(setup, folder)
     warn_of_what_is_missing(setup, folder, plan)
     scores = views.plan_scores(plan)
-    log.info("%s; the plan, the model and the picture are in %s", scores, folder.path)
+    log.info("%s; the plan, the model and the report are in %s", scores, folder.path)
     if not plan.complete:
         raise typer.Exit(BudgetError.exit_code)
 
@@ -275,7 +288,8 @@ def replay_(
         )
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
-    log.info("the model is in %s", folder.model)
+    write_report(folder.report, of_replay(folder, found))
+    log.info("the model and the report are in %s", folder.path)
 
 
 @app.command()
@@ -337,6 +351,7 @@ def plugins(form: Form = Format.TABLE) -> None:
     print_data({"plugins": facts}, views.plugin_table(facts), form)
 
 
+app.command()(report)
 app.command()(curves)
 app.command()(export)
 app.command()(presets)

@@ -22,11 +22,11 @@ from schedplan.baselines import (
     variants,
 )
 from schedplan.cli.progress import log, log_to_file
-from schedplan.cli.status import duration
 from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
+from schedplan.report.text import duration
 from schedplan.solver import Event
 from schedplan.trainer import derive_seed
 from schedplan.transition import EpochEvent, unknown_metric

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.logging import RichHandler
-from rich.progress import (
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from schedplan.cli.live import Live
+from schedplan.journal import RunFolder
+from schedplan.knees import KneeEstimator, Mode, Verdict
+from schedplan.report.text import duration
 from schedplan.solver import DiskEvent, Event, PlanEvent, RunEvent
 from schedplan.solver.search import SUPERSEDED
 from schedplan.transition import EpochEvent, RetryEvent, TransitionEvent
@@ -28,9 +26,8 @@ log = logging.getLogger("schedplan")
 
 CONSOLE = Console(stderr=True)
 
-_NUMBERS = 36  # columns that counts and times take, at most
 _WORTH_TELLING = 1e9  # bytes of disk
-_FOR_EVER = 1e9  # seconds; transitions may be hours apart, and all tell how fast it goes
+_LONG = 60.0  # seconds left that are worth telling
 
 
 def log_to_stderr(verbosity: int) -> None:
@@ -60,38 +57,45 @@ def log_to_file(path: Path) -> Iterator[None]:
         handler.close()
 
 
+Judge: TypeAlias = Callable[[str], Verdict | None]
+"""Says what an estimator makes of the training of that name."""
+
+
+def judge_of(folder: RunFolder, estimator: KneeEstimator, mode: Mode) -> Judge:
+    """Return what judges a training by what is written down of it."""
+
+    def judge(key: str) -> Verdict | None:
+        scores = [record.score for record in folder.transition(key).records()]
+        return estimator(scores, mode) if scores else None
+
+    return judge
+
+
 class Display:
-    """Turns events into log lines and, on a terminal, a live line of progress.
+    """Turns events into log lines and, on a terminal, a live table of what is being trained.
 
     Args:
         metric: the name of the metric.
         total: the number of transitions.
+        judge: finds the knee of what is trained in another process; None: it is not shown.
     """
 
-    def __init__(self, metric: str, total: int) -> None:
+    def __init__(self, metric: str, total: int, judge: Judge | None = None) -> None:
         self._metric = metric
-        self._progress = Progress(
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[epoch]}"),
-            console=CONSOLE,
-            transient=True,
-            disable=not CONSOLE.is_terminal,
-            speed_estimate_period=_FOR_EVER,
-        )
-        self._task = self._progress.add_task("training", total=total, epoch="")
+        self._live = Live(metric, total, CONSOLE)
+        self._judge = judge
         self._total = total
+        self._begun = time.monotonic()
+        self._known = 0  # transitions that an earlier run trained
         self._ended: set[str] = set()  # a transition may be trained from several models
         self._reasons: set[str] = set()  # a cut has one for hundreds of transitions
 
     def __enter__(self) -> Display:
-        self._progress.start()
+        self._live.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
+        self._live.stop()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, EpochEvent):
@@ -112,20 +116,25 @@ class Display:
         text = f"epoch {record.epoch} {self._metric} {record.score:.4g}"
         reason = f" ({event.verdict.reason})" if event.verdict else ""
         log.debug("%s: %s%s", event.key, text, reason)
-        # Numbers are never cropped for it: a narrow terminal shows less of the transition's name.
-        shown = f"{text}, {event.key}"[: max(CONSOLE.width - _NUMBERS, 0)]
-        self._progress.update(self._task, epoch=shown)
+        if CONSOLE.is_terminal:
+            verdict = event.verdict or (self._judge and self._judge(event.key))
+            knee = verdict.epoch if verdict else None
+            self._live.epoch(event.key, record.epoch, record.score, record.seconds, knee)
 
     def _transition(self, event: TransitionEvent) -> None:
         if event.outcome is None:
+            self._live.begin(event.key)
             log.debug("%s: starts with %s", event.key, _short(event.params))
             return
         outcome = event.outcome
         if outcome.status == "pruned" and outcome.reason.startswith(SUPERSEDED):
+            self._live.end(event.key, len(self._ended), epochs=0, seconds=0.0)
             log.debug("%s: %s", event.key, outcome.reason)
             return  # the transition itself goes on, from a better model
         self._ended.add(event.key.partition("@")[0])
-        self._progress.update(self._task, completed=len(self._ended))
+        self._known += event.known
+        epochs = outcome.epochs_trained if outcome.status == "done" else 0
+        self._live.end(event.key, len(self._ended), epochs, outcome.seconds)
         place = f"[{len(self._ended)}/{self._total}] {event.key}"
         if event.known:
             log.debug("%s: known from an earlier run", place)
@@ -137,14 +146,22 @@ class Display:
             log.warning("%s: failed: %s", place, outcome.reason)
         else:
             log.info(
-                "%s: %s %.4g, epoch %d of %d trained, %s",
+                "%s: %s %.4g, epoch %d of %d trained, %s%s",
                 place,
                 self._metric,
                 outcome.score,
                 outcome.epoch,
                 outcome.epochs_trained,
                 f"{outcome.seconds:.1f} s",
+                self._left_in_words(),
             )
+
+    def _left_in_words(self) -> str:
+        """Return about how long the rest takes, if it is long."""
+        trained = len(self._ended) - self._known
+        passed = time.monotonic() - self._begun
+        left = passed / trained * (self._total - len(self._ended)) if trained else 0.0
+        return f"; about {duration(left)} left" if left > _LONG else ""
 
 
 def _short(params: Any) -> str:

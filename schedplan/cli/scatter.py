@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from schedplan.errors import UsageError
 from schedplan.journal import write_bytes
 from schedplan.report import palette
-from schedplan.report.canvas import FONT, plain_style
+from schedplan.report.bitmap import plain_style
+from schedplan.report.canvas import FONT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

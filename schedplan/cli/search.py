@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from schedplan.cli.progress import Display, log, log_to_file
+from schedplan.cli.progress import Display, judge_of, log, log_to_file
+from schedplan.cli.report import search_content
 from schedplan.cli.status import (
     best_so_far,
     budget_ended,
-    ended_trainings,
     progress_in_words,
     status_facts,
 )
@@ -24,8 +24,11 @@ from schedplan.executors import SerialExecutor
 from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan, confirm
-from schedplan.report import trace, write_graph
+from schedplan.report import ended_trainings, trace, write_graph, write_report
 from schedplan.solver import Event, solve
+from schedplan.trackers import Track
+
+TrackerFactory: TypeAlias = Callable[[Path], AbstractContextManager[Track]]
 
 
 def run_facts(setup: Setup) -> dict[str, Any]:
@@ -46,7 +49,13 @@ def bind(folder: RunFolder, config: Mapping[str, Any], setup: Setup) -> None:
         folder.configure(config, setup.incidental)
 
 
-def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: bool) -> Plan:
+def find_plan(
+    setup: Setup,
+    folder: RunFolder,
+    executor: Executor,
+    retry_failed: bool,
+    trackers: Sequence[TrackerFactory] = (),
+) -> Plan:
     """Return the plan of a run, which is searched for unless it is finished."""
     earlier = best_so_far(folder)
     if earlier and earlier.complete and not retry_failed:
@@ -60,7 +69,7 @@ def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed:
         log.info("resuming: %s", progress_in_words(status_facts(folder, setup)))
     with log_to_file(folder.path / "log.txt"):
         try:
-            plan = _search(setup, folder, executor, retry_failed)
+            plan = _search(setup, folder, executor, retry_failed, trackers)
         except SchedplanError as error:
             log.debug("ended by an error", exc_info=True)
             raise setup.locate(error) from None
@@ -71,12 +80,26 @@ def find_plan(setup: Setup, folder: RunFolder, executor: Executor, retry_failed:
     return plan
 
 
-def _search(setup: Setup, folder: RunFolder, executor: Executor, retry_failed: bool) -> Plan:
-    with executor, Display(setup.config.metric, setup.graph.transitions) as display:
+def _search(
+    setup: Setup,
+    folder: RunFolder,
+    executor: Executor,
+    retry_failed: bool,
+    trackers: Sequence[TrackerFactory],
+) -> Plan:
+    judge = judge_of(folder, setup.estimator, setup.config.mode)
+    total = setup.graph.transitions
+    with ExitStack() as stack:
+        stack.enter_context(executor)
+        observers: list[Track] = [
+            stack.enter_context(Display(setup.config.metric, total, judge)),
+            *(stack.enter_context(make(folder.path)) for make in trackers),
+            setup.plugins.emit,
+        ]
 
         def on_event(event: Event) -> None:
-            display(event)
-            setup.plugins.emit(event)
+            for observe in observers:
+                observe(event)
 
         return solve(
             setup.problem,
@@ -144,14 +167,18 @@ def draw(folder: RunFolder, setup: Setup, output: Path) -> None:
     )
 
 
-def draw_what_is_missing(setup: Setup, folder: RunFolder) -> None:
-    """Draw the pictures of a run that are not there, or older than the last training."""
+def show_what_is_missing(setup: Setup, folder: RunFolder) -> None:
+    """Write the pictures and the report of a run that are not there, or are out of date."""
     news = [file for file in (folder.plan_file, folder.path / "log.txt") if file.exists()]
     latest = max(file.stat().st_mtime for file in news)
-    for suffix in (".svg", ".png"):
-        picture = folder.path / f"graph{suffix}"
-        if not picture.exists() or picture.stat().st_mtime < latest:
-            draw(folder, setup, picture)
+
+    def is_missing(file: Path) -> bool:
+        return not file.exists() or file.stat().st_mtime < latest
+
+    for picture in filter(is_missing, (folder.path / "graph.svg", folder.path / "graph.png")):
+        draw(folder, setup, picture)
+    if is_missing(folder.report):
+        write_report(folder.report, search_content(folder, setup))
 
 
 def warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -11,14 +11,16 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
+from schedplan.cli.pace import Pace
 from schedplan.cli.tables import make_table
 from schedplan.cli.views import plan_title
 from schedplan.config import Setup
-from schedplan.graph import StateGraph, Transition
-from schedplan.journal import Outcome, RunFolder, TransitionFolder, fingerprint, transition_key
+from schedplan.journal import RunFolder, TransitionFolder, fingerprint, transition_key
 from schedplan.plan import Plan
-from schedplan.report import trace
+from schedplan.report import ended_trainings, trace
+from schedplan.report.text import duration
 from schedplan.solver import Budget
+from schedplan.space import State
 
 Facts = dict[str, Any]
 
@@ -37,20 +39,9 @@ def best_so_far(folder: RunFolder) -> Plan | None:
     return plan
 
 
-def ended_trainings(folder: RunFolder, graph: StateGraph) -> dict[Transition, list[Outcome]]:
-    """Return how the trainings of every transition have ended; those that have not are left out."""
-    edges = {transition_key(edge): edge for edge in graph.dag.edges}
-    ended: dict[Transition, list[Outcome]] = defaultdict(list)
-    for training in folder.trainings():
-        edge, outcome = edges.get(training.transition), training.outcome()
-        if edge and outcome:
-            ended[edge].append(outcome)
-    return ended
-
-
 def status_facts(folder: RunFolder, setup: Setup) -> Facts:
-    """Return the best so far; what is done, begun, pruned, failed and waiting; and how long the
-    rest may take.
+    """Return the best so far; what is done, begun, pruned, failed and waiting; how long the rest
+    may take; and of what is begun, the epoch that would be kept if it ended now (`knee`).
 
     A transition that can never start because all that lead to it failed counts as waiting. One that
     was trained from several models has a row for each of them, but counts once.
@@ -59,11 +50,12 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
     rows: dict[str, list[Facts]] = {key: [] for key in edges}
     for training in folder.trainings():
         if edge := edges.get(training.transition):
-            rows[training.transition].append(_row(training, setup.options.epoch_cost(edge[1])))
+            rows[training.transition].append(_row(training, edge[1], setup))
     for key, kin in rows.items():
         if not kin:
             kin.append({**_WAITING, "transition": key})
     every = [row for kin in rows.values() for row in kin]
+    _foretell(every)
     shown = trace(setup.graph, ended_trainings(folder, setup.graph), setup.config.mode).outcomes
     counts = Counter(shown[key].status if key in shown else _rest(kin) for key, kin in rows.items())
     ended = [row["seconds"] for row in every if row["status"] in ("done", "failed", "pruned")]
@@ -91,7 +83,7 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
 def status_table(facts: Mapping[str, Any]) -> Group:
     """Show `status_facts`: a row per training, why some failed, and a summary at the end."""
     rows = [
-        (r["transition"], _status(r), r["epochs"], r["epoch"], r["score"])
+        (r["transition"], _status(r), r["epochs"], _kept(r), r["score"], _left(r))
         for r in facts["details"]
         if r["status"] != "waiting"
     ]
@@ -100,7 +92,7 @@ def status_table(facts: Mapping[str, Any]) -> Group:
         for r in facts["details"]
         if r["status"] == "failed"
     ]
-    columns = ["transition", "status", "trained#", "kept#", "score#"]
+    columns = ["transition", "status", "trained#", "kept#", "score#", "left#"]
     table = make_table(facts["run"], columns, rows)
     return Group(table, *map(Text, [*failures, *_footnotes(rows), *_summary(facts)]))
 
@@ -108,6 +100,8 @@ def status_table(facts: Mapping[str, Any]) -> Group:
 def _footnotes(rows: Sequence[Sequence[Any]]) -> Iterator[str]:
     if any("@" in row[0] for row in rows):
         yield "with @: the same transition, trained once more or from another model of its source"
+    if any(str(row[3]).startswith("(") for row in rows):
+        yield "in brackets: the epoch that would be kept if training ended now"
 
 
 def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -154,20 +148,6 @@ def spent(facts: Mapping[str, Any]) -> str:
     return f"{facts['epochs']:,} epochs{cost} in {duration(facts['seconds'])}"
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time for people.
-
-    Example:
-        >>> duration(3700), duration(59)
-        ('1 h 1 min', '59 s')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def rule(reason: str) -> str:
     """Return the rule by which a transition was pruned.
 
@@ -183,28 +163,45 @@ _WAITING: Facts = {
     "epochs": 0,
     "cost": 0.0,
     "epoch": None,
+    "knee": None,
     "score": None,
     "seconds": 0.0,
+    "seconds_left": None,
     "reason": None,
 }
 
 
-def _row(training: TransitionFolder, epoch_cost: float) -> Facts:
+def _row(training: TransitionFolder, target: State, setup: Setup) -> Facts:
     """Return the facts of one training; of what was pruned, every epoch that was spent counts."""
     outcome = training.outcome()
     records = training.records() if outcome is None or outcome.status == "pruned" else []
     epochs = max(len(records) - 1, outcome.epochs_trained if outcome else 0)
     measured = records[-1].score if records else None
+    begun = outcome is None and records
+    scores = [record.score for record in records]
     return {
+        **_WAITING,
         "transition": training.key,
         "status": outcome.status if outcome else "begun" if records else "waiting",
         "epochs": epochs,
-        "cost": epochs * epoch_cost,
+        "cost": epochs * setup.options.epoch_cost(target),
         "epoch": outcome.epoch if outcome and outcome.status != "pruned" else None,
+        "knee": setup.estimator(scores, setup.config.mode).epoch if begun else None,
         "score": outcome.score if outcome else measured,
         "seconds": sum(record.seconds for record in records) or (outcome.seconds if outcome else 0),
         "reason": outcome.reason if outcome else None,
     }
+
+
+def _foretell(rows: Sequence[Facts]) -> None:
+    """Enter how long what is begun may take, by what has ended."""
+    pace = Pace()
+    for row in rows:
+        if row["status"] == "done":
+            pace.learn(row["epochs"], row["seconds"])
+    for row in rows:
+        if row["status"] == "begun":
+            row["seconds_left"] = pace.left(row["epochs"], row["seconds"])
 
 
 def _plan_facts(plan: Plan) -> Facts:
@@ -231,6 +228,14 @@ def _best(rows: Sequence[Facts], setup: Setup) -> Facts | None:
 def _rest(rows: Sequence[Facts]) -> str:
     """Return the status of a transition none of whose trainings has ended."""
     return "begun" if any(row["status"] == "begun" for row in rows) else "waiting"
+
+
+def _kept(row: Facts) -> Any:
+    return row["epoch"] if row["knee"] is None else f"({row['knee']})"
+
+
+def _left(row: Facts) -> str:
+    return "" if row["seconds_left"] is None else duration(row["seconds_left"])
 
 
 def _status(row: Facts) -> str:

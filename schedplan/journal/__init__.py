@@ -5,7 +5,7 @@
     RUN/transitions/KEY/ATTEMPT/snapshots/      models of epochs that may still be chosen
     RUN/transitions/KEY/result.json             how the transition ended, published once
     RUN/snapshots/KEY.EPOCH/                    models that a later step may still need
-    RUN/plan.yaml, RUN/model/                   the answer
+    RUN/plan.yaml, RUN/model/, RUN/report.html  the answer, and how it was found
 
 An attempt writes into its own folder alone; all else is written by the run's holder. A fact is
 published by writing a neighbour, making sure that it is on the disk, and renaming it, so no reader

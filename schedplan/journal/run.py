@@ -63,6 +63,11 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def report(self) -> Path:
+        """The page that shows what was tried and found."""
+        return self.path / "report.html"
+
+    @property
     def front(self) -> Path:
         """The folder of plans that trade score for cost."""
         return self.path / "front"

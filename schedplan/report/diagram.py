@@ -52,8 +52,8 @@ class Diagram:
         named = axes or [axis.name for axis in view.graph.space.axes]
         self._lines = {s: values(s, named) for s in view.graph.order if s != INITIAL}
         self.note = self._note(named)
-        score = "" if self._is_crowded else f", with its {view.metric}"
-        self.meanings = {"chosen": "chosen path, with its epochs", "done": f"explored{score}"}
+        facts = "" if self._is_crowded else f", with epochs · {view.metric}"
+        self.meanings = {"chosen": "chosen path, with epochs", "done": f"explored{facts}"}
 
     def sizes(self) -> Sizes:
         """Return the room that boxes and arrows take."""
@@ -108,7 +108,8 @@ class Diagram:
             elif arrow.chosen and arrow.epochs is not None:
                 yield Label(badge(str(arrow.epochs)), number, needed=True)
             elif arrow.score is not None and not self._is_crowded:
-                yield Label(note(self._as_text(arrow.score)), number, needed=False)
+                text = f"{arrow.epochs} · {self._as_text(arrow.score)}"
+                yield Label(note(text), number, needed=False)
 
     def _pen(self, arrow: Arrow) -> Pen:
         if arrow.chosen:
@@ -141,4 +142,4 @@ class Diagram:
             return palette.SKY, Pen(palette.BLUE, 1.6), palette.INK
         if state in self._view.scores or not self._view.known:
             return palette.WHITE, Pen(palette.GREY), palette.INK
-        return palette.WHITE, Pen(palette.PALE, stroke="dashed"), palette.SOFT
+        return palette.WHITE, Pen(palette.GREY, 0.8, "dashed"), palette.SOFT

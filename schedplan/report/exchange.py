@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
-from schedplan.report.text import counted
+from schedplan.report.text import counted, printable
 from schedplan.report.view import Arrow, GraphView
 from schedplan.space import State
 
@@ -68,7 +68,7 @@ def _arrow_facts(arrow: Arrow) -> Facts:
     if arrow.score is not None:
         facts["score"] = arrow.score
     if arrow.reason is not None:
-        facts["reason"] = "".join(c if c.isprintable() else " " for c in arrow.reason)
+        facts["reason"] = printable(arrow.reason)
     return facts
 
 

@@ -17,7 +17,7 @@ _DOT, _LARGE_DOT, _RING = 0.07, 0.11, 0.18
 """The diameters of states, of those on the chosen path, and of the ring around final states."""
 
 _LINES = {
-    "waiting": Pen(palette.PALE, 0.4),
+    "waiting": Pen(palette.GREY, 0.3, "sparse"),
     "pruned": Pen(palette.GREY, 0.4, "dotted"),
     "done": Pen(palette.GREY, 0.4),
     "failed": Pen(palette.RED, 0.7, "dashed"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 from schedplan.frontier import Label, best_label
 from schedplan.graph import StateGraph, Transition
-from schedplan.journal import Outcome, transition_key
+from schedplan.journal import Outcome, RunFolder, transition_key
 from schedplan.knees import Mode
 from schedplan.plan import Plan
 from schedplan.space import INITIAL
@@ -74,6 +75,17 @@ def trace(
     }
     states = [label.state for label in chosen.path] if chosen else []
     return Trace(shown, tuple(pairwise(states)))
+
+
+def ended_trainings(folder: RunFolder, graph: StateGraph) -> dict[Transition, list[Outcome]]:
+    """Return how the trainings of every transition have ended; those that have not are left out."""
+    edges = {transition_key(edge): edge for edge in graph.dag.edges}
+    ended: dict[Transition, list[Outcome]] = defaultdict(list)
+    for training in folder.trainings():
+        edge, outcome = edges.get(training.transition), training.outcome()
+        if edge and outcome:
+            ended[edge].append(outcome)
+    return ended
 
 
 def _labels(

@@ -58,3 +58,22 @@ def counted(number: int, noun: str) -> str:
         ('1 state', '2,000 states')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people.
+
+    Example:
+        >>> duration(3700), duration(59)
+        ('1 h 1 min', '59 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters, which neither XML nor HTML knows."""
+    return "".join(c if c.isprintable() else " " for c in text)

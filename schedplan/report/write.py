@@ -10,12 +10,12 @@ from schedplan.graph import StateGraph, Transition
 from schedplan.journal import Outcome, write_bytes
 from schedplan.knees import Mode
 from schedplan.report.exchange import dot, graphml
-from schedplan.report.picture import png, svg
+from schedplan.report.graph_picture import graph_picture
 from schedplan.report.view import GraphView
 
 _FORMATS: dict[str, Callable[[GraphView], bytes]] = {
-    ".svg": svg,
-    ".png": png,
+    ".svg": lambda view: graph_picture(view).svg(),
+    ".png": lambda view: graph_picture(view).png(),
     ".dot": dot,
     ".graphml": graphml,
 }

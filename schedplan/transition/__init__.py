@@ -12,9 +12,10 @@ from schedplan.transition.assignment import (
     TransitionEvent,
 )
 from schedplan.transition.loop import advance, unknown_metric
-from schedplan.transition.training import Training
+from schedplan.transition.training import RETRIES, Training
 
 __all__ = [
+    "RETRIES",
     "Assignment",
     "EpochEvent",
     "Observer",
