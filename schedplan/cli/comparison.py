@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from schedplan.baselines import HAND_TUNED, Compared, Evolved, best, held_out, scores, spread
+from schedplan.cli.status import status_facts
 from schedplan.cli.tables import make_table
 from schedplan.config import Setup
 from schedplan.journal import RunFolder
-from schedplan.report.text import duration, status_facts
+from schedplan.report.text import duration
 
 Facts = dict[str, Any]
 
