@@ -4,6 +4,7 @@ The method is optimization planning (Qiu et al., "Optimization Planning for 3D C
 2021), made general: any hyperparameters, any framework.
 """
 
+from schedplan.course import confirm, replay
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.frontier import Beam, Pareto
 from schedplan.graph import StateGraph, build_graph
@@ -16,7 +17,7 @@ from schedplan.knees import (
     Scale,
     Verdict,
 )
-from schedplan.plan import Plan, Stage, confirm, replay
+from schedplan.plan import Plan, Stage
 from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
 from schedplan.rules import (
     Fixed,

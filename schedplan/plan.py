@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import yaml
-
-from schedplan.errors import DamagedSnapshotError, PlanError, RunFailedError, WorkerLostError
-from schedplan.executors import SerialExecutor
+from schedplan.errors import (
+    ConfigError,
+    PlanError,
+)
 from schedplan.journal import (
-    Outcome,
     RunFolder,
-    TransitionFolder,
-    copy_folder,
-    publish_folder,
     write_text,
 )
-from schedplan.knees import FixedEpochs, Mode
-from schedplan.trainer import TrainerFactory, derive_seed
-from schedplan.transition import (
-    Assignment,
-    EpochEvent,
-    RetryEvent,
-    Training,
-    TransitionEvent,
-    advance,
-)
+from schedplan.knees import Mode
+from schedplan.trainer import derive_seed
+from schedplan.yaml_file import dump_yaml, read_yaml
 
 VERSION = 1
 """The version of the file format."""
-
-Observer: TypeAlias = Callable[[EpochEvent | RetryEvent | TransitionEvent], object]
 
 
 @dataclass(frozen=True)
@@ -158,7 +142,7 @@ class Plan:
 
     def as_yaml(self) -> str:
         """Return the text of the plan's file."""
-        return yaml.safe_dump(self.as_dict(), sort_keys=False)
+        return dump_yaml(self.as_dict())
 
     def save(self, path: Path) -> None:
         """Write the plan as YAML."""
@@ -179,12 +163,9 @@ class Plan:
         if path.is_dir():
             path = RunFolder(path).plan_file
         try:
-            facts = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise PlanError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            problem = " ".join(str(error).split())
-            raise PlanError(f"this is no YAML file: {problem}", where=str(path)) from error
+            facts = read_yaml(path).data
+        except ConfigError as error:
+            raise PlanError(error.what, where=error.where) from error
         return cls.from_dict(facts, where=str(path))
 
     @classmethod
@@ -212,171 +193,3 @@ class Plan:
                     f"stages.{number}.epochs is {stage.epochs}", where=where, allowed="1 or more"
                 )
         return plan
-
-
-def replay(
-    plan: Plan,
-    trainer: TrainerFactory,
-    folder: Path,
-    *,
-    seed: int | None = None,
-    executor: Executor | None = None,
-    on_event: Observer = lambda event: None,
-    config: Mapping[str, Any] | None = None,
-) -> tuple[Outcome, ...]:
-    """Train along a plan, stage by stage, without a search.
-
-    With the trainer and seeds of the search and a trainer that is deterministic, the result is
-    the search's. A replay that was cut off continues in the same folder. The model ends up in
-    `folder / "model"`.
-
-    Args:
-        plan: what to train along.
-        trainer: makes trainers.
-        folder: where to write what was trained.
-        seed: gives every stage another seed than the search's.
-        executor: where stages are trained; in this process by default.
-        on_event: called with every event, in this thread.
-        config: plain data to bind `folder` to, besides `seed`; by default the plan.
-
-    Returns:
-        The outcomes of the plan's stages, and of its `final` if there is one.
-
-    Raises:
-        RunFailedError: if a stage fails; the message says which and why.
-        RunFolderError: if the folder belongs to something else.
-    """
-    facts = config or {"replay": plan.as_dict()}
-    with RunFolder(folder.absolute()).hold() as run:
-        run.configure(facts if seed is None else {**facts, "seed": seed})
-        course = _Course(plan, trainer, run, seed, executor or SerialExecutor(), on_event)
-        outcomes = [course.outcome(number) for number in course.stages]
-        run.check()
-        if outcomes and outcomes[-1].snapshot is not None:
-            publish_model(run, outcomes[-1].snapshot)
-    return tuple(outcomes[1 if plan.initial else 0 :])
-
-
-class _Course:
-    """Training along a plan; stages have the numbers 1, 2, ..., the initial one is 0."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        trainer: TrainerFactory,
-        run: RunFolder,
-        seed: int | None,
-        executor: Executor,
-        on_event: Observer,
-    ) -> None:
-        self.stages = dict(enumerate(plan.path, start=1 if plan.initial is None else 0))
-        self._plan, self._trainer, self._run = plan, trainer, run
-        self._seed, self._executor, self._on_event = seed, executor, on_event
-
-    def outcome(self, number: int) -> Outcome:
-        """Return how a stage has ended; train it first if it has not.
-
-        Raises:
-            RunFailedError: it has failed.
-        """
-        stage, folder = self.stages[number], self._folder(number)
-        known = folder.outcome()
-        if known is None or known.status == "failed":
-            return self._trained(number)
-        folder.tidy(known)  # an earlier session may have been killed before it did
-        self._on_event(TransitionEvent(folder.key, stage.params, known, known=True))
-        return known
-
-    def _trained(self, number: int) -> Outcome:
-        """Train a stage and publish how it has ended."""
-        stage, folder = self.stages[number], self._folder(number)
-        self._on_event(TransitionEvent(folder.key, stage.params))
-        outcome = folder.publish(self._train(number))
-        self._on_event(TransitionEvent(folder.key, stage.params, outcome))
-        if outcome.status != "done" or outcome.snapshot is None:
-            raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
-        return outcome
-
-    def _folder(self, number: int) -> TransitionFolder:
-        return self._run.transition(f"stage-{number:02d}")
-
-    def _train(self, number: int) -> Outcome:
-        """Return how training a stage ends, however often the process that does it is lost."""
-        before = self._folder(number - 1).outcome() if number - 1 in self.stages else None
-        stage, key = self.stages[number], self._folder(number).key
-        seed = stage.seed if self._seed is None else derive_seed(self._seed, key)
-        training = Training(self._run, key, before.identity if before else None, seed)
-        observe = self._on_event if isinstance(self._executor, SerialExecutor) else None
-        while True:
-            assignment = Assignment(
-                run=self._run,
-                key=key,
-                attempt=training.attempt,
-                params=stage.params,
-                before=before,
-                seed=seed,
-                metric=self._plan.metric,
-                mode=self._plan.mode,
-                estimator=FixedEpochs(stage.epochs),
-                trainer=self._trainer,
-            )
-            try:
-                return self._executor.submit(advance, assignment, observe).result()
-            except (WorkerLostError, DamagedSnapshotError) as error:
-                failed = training.go_on(error)
-                if failed:
-                    return failed
-                self._on_event(RetryEvent(key, str(error)))
-                if before and not (self._run.path / str(before.snapshot)).is_dir():
-                    before = self._trained(number - 1)
-
-
-def confirm(
-    plan: Plan,
-    trainer: TrainerFactory,
-    folder: Path,
-    *,
-    executor: Executor | None = None,
-    on_event: Observer = lambda event: None,
-    config: Mapping[str, Any] | None = None,
-) -> Plan:
-    """Train along `plan` once more, from scratch; return it with the score reached, `confirmed`.
-
-    The score of a plan is optimistic: it is the best of many, judged by the very curves that it was
-    chosen by. This one is of a training that nothing was chosen by, with a seed derived from the
-    plan's. A plan that is confirmed already is returned as it is.
-
-    Args:
-        plan: what to train along.
-        trainer: makes trainers.
-        folder: where to write what was trained; if that was cut off, it is gone on with.
-        executor, on_event, config: see `replay`.
-
-    Raises:
-        PlanError: if the plan has no stages.
-        RunFailedError: if a stage fails; the message says which and why.
-        RunFolderError: if the folder belongs to something else.
-
-    Example:
-        >>> import tempfile
-        >>> from schedplan import SimulatedTrainer
-        >>> stage = Stage("0.1", {"rate": 0.1}, epochs=3, score=0.9, observed=0.8, seed=1)
-        >>> plan = Plan("demo", metric="quality", mode="max", score=0.9, stages=(stage,))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     round(confirm(plan, SimulatedTrainer, Path(folder)).confirmed, 3)
-        0.365
-    """
-    if plan.confirmed is not None:
-        return plan
-    if not plan.stages:
-        raise PlanError("the plan has no stages to train along")
-    seed = plan.confirmation_seed
-    outcomes = replay(
-        plan, trainer, folder, seed=seed, executor=executor, on_event=on_event, config=config
-    )
-    return replace(plan, confirmed=outcomes[-1].scores[-1])
-
-
-def publish_model(run: RunFolder, snapshot: str) -> None:
-    """Copy the snapshot (relative to the run folder) to where people look for the model."""
-    publish_folder(run.model, partial(copy_folder, run.path / snapshot))

@@ -17,6 +17,7 @@ ORDER = [
     *(
         "errors",
         "checks",
+        "yaml_file",
         "space",
         "axis_kinds",
         "rules",
@@ -29,7 +30,9 @@ ORDER = [
     ),
     *(
         "executors",
+        "crew",
         "plan",
+        "course",
         "frontier",
         "pruning",
         "solver",

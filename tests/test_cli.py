@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,9 @@ class Slow(SimulatedTrainer):
         time.sleep(0.05)
         return super().train_epoch()
 """
+
+
+BRIEF = ("--set", "axes.sampling=[uniform]", "--set", "axes.clip_length=[16, 32]")
 
 
 @pytest.fixture
@@ -177,11 +181,23 @@ def test_what_failed_is_told_at_the_end_and_trained_again_on_request(folder):
 
 
 def test_what_a_trainer_prints_does_not_mix_with_data(folder):
-    (folder / "chatty.py").write_text(SLOW_TRAINER.replace("time.sleep(0.05)", "print('hello')"))
+    habits = "import os; print('hello'); os.system('echo hello'); os.chdir('/')"
+    (folder / "chatty.py").write_text(SLOW_TRAINER.replace("time.sleep(0.05)", habits))
     use = ["--set", "trainer={use: 'chatty:Slow'}", "-f", "json"]
     result = schedplan("run", "config.yaml", *use, cwd=folder)
     assert json.loads(result.stdout)["stages"]
     assert "hello" in result.stderr
+    assert (folder / "runs" / "demo" / "report.html").exists(), "though the trainer went elsewhere"
+
+
+def test_a_model_that_is_gone_is_brought_back(folder):
+    schedplan("run", "config.yaml", *BRIEF, cwd=folder)
+    model = folder / "runs" / "demo" / "model"
+    whole = {path.name: path.read_bytes() for path in model.iterdir()}
+    shutil.rmtree(model)
+    (folder / "runs" / "demo" / "plan.yaml").write_text("")
+    schedplan("run", "config.yaml", *BRIEF, cwd=folder)
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == whole
 
 
 def test_a_bad_graph_leaves_no_folder_behind(folder):
@@ -211,7 +227,7 @@ def test_an_unstated_metric_that_is_not_reported_is_found_at_the_first_epoch(fol
         (["status", "full"], ["no run folder"]),
         (["show", "empty"], ["no run folder"]),
         (["show", "full"], ["the version 99", "allowed: 1"]),
-        (["show", "absent.yaml"], ["cannot read the plan"]),
+        (["show", "absent.yaml"], ["absent.yaml", "cannot be read"]),
         (["show", "config.yaml"], ["no plan"]),
         (["replay", "full/plan.yaml"], ["version"]),
         (["graph", "config.yaml", "-o", "a.gif"], [".svg", ".dot"]),

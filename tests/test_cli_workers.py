@@ -10,6 +10,8 @@ import pytest
 from processes import schedplan, start
 from test_cli import CONFIG, SLOW_TRAINER
 
+from schedplan import Plan
+
 USE = ["--set", "trainer={use: 'slow:Slow', noise: 0.02}"]
 
 
@@ -55,3 +57,26 @@ def test_bad_options_are_one_message(whole, options, message):
     result = schedplan("run", "config.yaml", *options, "--out", "bad", cwd=whole, code=2)
     assert message in result.stderr
     assert not (whole / "bad" / "transitions").exists()
+
+
+ON_DEVICES = """\
+import os
+from schedplan import SimulatedTrainer
+
+class OnDevices(SimulatedTrainer):
+    def begin(self, params, start, seed):
+        os.environ["SCHEDPLAN_DEVICES"]  # which only processes of their own have
+        super().begin(params, start, seed)
+"""
+
+
+def test_a_plan_is_confirmed_and_trained_along_on_devices_too(tmp_path):
+    (tmp_path / "mine.py").write_text(ON_DEVICES)
+    (tmp_path / "config.yaml").write_text(
+        "name: demo\nmetric: top1\naxes: {rate: [0.1, 0.01]}\n"
+        "knee: {estimator: fixed, epochs: 2}\ntrainer: {use: 'mine:OnDevices'}\n"
+    )
+    schedplan("run", "config.yaml", "--devices", "a", "--confirm", cwd=tmp_path)
+    assert Plan.load(tmp_path / "runs" / "demo").confirmed is not None
+    schedplan("replay", "runs/demo", "--devices", "a", cwd=tmp_path)
+    assert (tmp_path / "runs" / "demo-replay" / "model").is_dir()

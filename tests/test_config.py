@@ -287,7 +287,7 @@ def test_files_that_hold_no_configuration_are_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UsageError, match="cannot read the configuration: No such file"):
+    with pytest.raises(UsageError, match="the file cannot be read: No such file"):
         load_config(tmp_path / "absent.yaml")
 
 

@@ -175,7 +175,8 @@ def test_not_even_a_name_or_a_folder_that_is_still_known_leads_to_the_next_attem
         to.mkdir(parents=True)  # as some trainers do
         (to / "model").write_text("late")
 
-    orphan.save(3, late)
+    with pytest.raises(FileNotFoundError):
+        orphan.save(3, late)
     with pytest.raises(FileNotFoundError):
         orphan.append(record(3))
     with pytest.raises(FileNotFoundError):
@@ -350,6 +351,7 @@ def test_a_holder_of_whom_nothing_is_known_is_gone(tmp_path):
 
 
 def test_who_has_lost_his_lease_changes_nothing(tmp_path):
+    RunFolder(tmp_path).configure({"any": 1})
     begin(tmp_path, 3)
     with RunFolder(tmp_path).hold() as run:
         transition = run.transition("key")

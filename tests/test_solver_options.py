@@ -32,14 +32,15 @@ from schedplan import (
     build_graph,
     solve,
 )
-from schedplan.errors import BudgetError, ConfigError, EstimatorError, RunFolderError
+from schedplan.errors import BudgetError, ConfigError, EstimatorError
 from schedplan.frontier import Beam, Pareto
 from schedplan.graph import basic
-from schedplan.journal import RunFolder
+from schedplan.journal import RunFolder, hash_folder
 from schedplan.pruning import FAST, NONE, SAFE, Cut, Pruning, Race
 from schedplan.simulator import StagedTrainer
 from schedplan.solver import Budget, DiskEvent, Event, SearchOptions
 from schedplan.testing.strategies import graphs
+from schedplan.transition import RetryEvent
 
 few = settings(max_examples=15, deadline=None)
 
@@ -275,20 +276,42 @@ class Forgetful(StagedTrainer):
         return {name: value + self.better for name, value in super().evaluate().items()}
 
 
-def test_a_trainer_that_does_not_repeat_itself_is_found_out_and_nothing_is_lost(tmp_path):
+@pytest.fixture
+def changeable():
+    yield Forgetful
+    Forgetful.better = 0.0
+
+
+def test_a_trainer_need_not_repeat_itself(tmp_path, changeable):
+    """Another model in place of one that was removed counts, and what follows from it is new."""
     problem = kinetics(partial(Forgetful, problem=5, noise=0.3), estimator=ESTIMATOR)
-    config = {"a": 1}
+    config, wider, told = {"a": 1}, SearchOptions(frontier=Beam(2)), []
+    solve(problem, tmp_path / "run", options=SearchOptions(pruning=NONE), config=config)
+    changeable.better = 0.01
+    plan = solve(problem, tmp_path / "run", options=wider, config=config, on_event=told.append)
+    assert plan.complete
+    retries = [event for event in told if isinstance(event, RetryEvent)]
+    assert retries
+    assert all("it gave another model" in retry.reason for retry in retries)
+    changeable.better = 0.02
+    assert solve(problem, tmp_path / "run", options=wider, config=config) == plan
+
+
+def test_a_damaged_model_of_the_answer_is_trained_again(tmp_path, changeable):
+    problem = kinetics(partial(Forgetful, problem=5, noise=0.3), estimator=ESTIMATOR)
+    config, options = {"a": 1}, SearchOptions(pruning=NONE)
     run = RunFolder(tmp_path / "run")
-    plan = solve(problem, run.path, options=SearchOptions(pruning=NONE), config=config)
-    results = {key: run.transition(key).outcome() for key, _, _ in run.trained()}
-    Forgetful.better = 0.01
-    try:
-        with pytest.raises(RunFolderError, match="did not give the same scores"):
-            solve(problem, run.path, options=SearchOptions(frontier=Beam(2)), config=config)
-    finally:
-        Forgetful.better = 0.0
-    assert {key: run.transition(key).outcome() for key in results} == results
-    assert solve(problem, run.path, options=SearchOptions(pruning=NONE), config=config) == plan
+    plan = solve(problem, run.path, options=options, config=config)
+    for better, same in ((0.0, True), (0.01, False)):
+        changeable.better = better
+        answer = hash_folder(run.model)
+        models = [*(run.path / "snapshots").iterdir()]
+        (model,) = [model for model in models if hash_folder(model) == answer]
+        next(model.glob("*.json")).write_text("damaged")
+        again = solve(problem, run.path, options=options, config=config)
+        assert (again == plan) == same
+        assert hash_folder(run.model) == again.provenance["model_sha256"]
+        assert "damaged" not in next(run.model.glob("*.json")).read_text()
 
 
 def test_a_budget_of_hours_stops_within_the_epoch(tmp_path):

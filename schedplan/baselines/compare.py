@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from schedplan.baselines.job import Job, Result
 from schedplan.baselines.strategy import Strategy
+from schedplan.course import Observer
 from schedplan.errors import WorkerLostError
 from schedplan.executors import DeviceExecutor, Resources, SerialExecutor
 from schedplan.journal import RunFolder
-from schedplan.plan import Observer
 from schedplan.trainer import Seat, TrainerFactory
 from schedplan.transition import RETRIES
 

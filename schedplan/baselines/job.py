@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schedplan.course import Observer, replay
 from schedplan.errors import RunFailedError, RunFolderError
 from schedplan.journal import RunFolder, remove_folder, write_text
-from schedplan.plan import Observer, Plan, replay
+from schedplan.plan import Plan
 from schedplan.trainer import Metrics, TrainerFactory
 
 _RESULT = "compared.json"

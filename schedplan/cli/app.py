@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
+from contextlib import chdir
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,20 @@ import typer
 from rich.console import Group
 
 from schedplan.cli import views
+from schedplan.cli.arguments import (
+    ConfigPath,
+    Devices,
+    Engine,
+    Form,
+    Out,
+    Overrides,
+    PlanPath,
+    PluginNames,
+    Preset,
+    Scheduler,
+    Trackers,
+    Workers,
+)
 from schedplan.cli.compare import (
     Epochs,
     Members,
@@ -46,12 +59,13 @@ from schedplan.cli.search import (
     warn_of_what_is_missing,
 )
 from schedplan.cli.status import best_so_far, status_facts, status_table
-from schedplan.cli.tables import Format, print_data
+from schedplan.cli.tables import Format, only_data_on_stdout, print_data
 from schedplan.config import Setup, load_config, load_plan, load_preset, load_run
 from schedplan.config.presets import preset_place, preset_plan
+from schedplan.course import replay
 from schedplan.errors import BudgetError, MissingKeyError, UsageError
 from schedplan.journal import RunFolder
-from schedplan.plan import Plan, replay
+from schedplan.plan import Plan
 from schedplan.report import of_replay, write_graph, write_report
 
 app = typer.Typer(
@@ -62,63 +76,6 @@ app = typer.Typer(
     epilog="Plug-ins add commands of their own name, such as `schedplan video`; "
     "`schedplan plugins` shows which are installed.",
 )
-
-ConfigPath = Annotated[
-    Path | None, typer.Argument(metavar="CONFIG", help="A YAML configuration.", show_default=False)
-]
-PlanPath = Annotated[
-    Path | None,
-    typer.Argument(metavar="RUN|PLAN", help="A run folder or a plan.", show_default=False),
-]
-Preset = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Take one of `schedplan presets` in place of a file."),
-]
-PluginNames = Annotated[
-    list[str] | None,
-    typer.Option("--plugin", metavar="NAME", help="Load a plug-in; may be repeated."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Replace a value: knee.delay=5 'search.keep={beam: 2}'."
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Train so many transitions at a time, in processes of their own; by default one on "
-        "each of --devices, or one in this process.",
-        show_default=False,
-    ),
-]
-Devices = Annotated[
-    str | None,
-    typer.Option(
-        metavar="0,1,...",
-        help="What to train on; search.devices says how many of them a transition takes.",
-        show_default=False,
-    ),
-]
-Engine = Annotated[
-    str, typer.Option(metavar="NAME", help="Where to train: local, dask, or a plug-in's.")
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Of the Dask cluster: tcp://HOST:8786."),
-]
-Trackers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--track",
-        metavar="NAME",
-        help="Pass on every epoch: tensorboard, or a plug-in's tracker; may be repeated. "
-        "RUN/epochs.csv is always kept.",
-    ),
-]
-Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -155,7 +112,7 @@ def check(
     setup = _load_config(config, preset, plugin, set_)
     _ = setup.graph, setup.estimator, setup.options
     try:
-        with redirect_stdout(sys.stderr):
+        with only_data_on_stdout():
             setup.make_trainer()
     except MissingKeyError as error:
         if preset is None:
@@ -194,11 +151,12 @@ def run(
     names = dict.fromkeys(["csv", *(track or ())])
     trackers = [setup.plugins.get("trackers", name).load() for name in names]
     folder = RunFolder(out or Path("runs") / setup.config.name)
-    with redirect_stdout(sys.stderr):  # what a trainer prints is no data of ours
+    with only_data_on_stdout():
         bind(folder, run_facts(setup), setup)
         plan = find_plan(setup, folder, executor, retry_failed, trackers)
         if confirm:
-            plan = confirm_plan(setup, folder, plan)
+            again = make_executor(workers, devices, scheduler)
+            plan = confirm_plan(setup, folder, plan, again)
     front = views.front_tables(load_front(setup, folder), setup.options.cost)
     print_data(plan.as_dict(), Group(views.plan_table(plan), *front), form)
     show_what_is_missing(setup, folder)
@@ -262,6 +220,9 @@ def replay_(
         int | None, typer.Option(min=0, show_default="the plan's", help="Another seed.")
     ] = None,
     set_: Overrides = None,
+    devices: Devices = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
     form: Form = Format.TABLE,
 ) -> None:
     """Train along a plan, without a search.
@@ -274,18 +235,20 @@ def replay_(
         raise UsageError("the plan has no stages to train", where=where)
     beside = plan.with_name(f"{plan.name}-replay") if plan and plan.is_dir() else None
     folder = RunFolder(out or beside or Path("runs") / f"{found.name}-replay")
-    with redirect_stdout(sys.stderr):
+    with only_data_on_stdout():
         config = replay_facts(setup, found, seed)
         bind(folder, config, setup)
     say_other_options(found, setup)
+    make_executor = setup.plugins.get("executors", engine).load()
     with (
-        redirect_stdout(sys.stderr),
+        only_data_on_stdout(),
         log_to_file(folder.path / "log.txt"),
+        make_executor(None, devices, scheduler) as executor,
         Display(found.metric, len(found.path)) as display,
+        chdir("."),
     ):
-        outcomes = replay(
-            found, setup.trainer, folder.path, seed=seed, on_event=display, config=config
-        )
+        to_train = found, setup.trainer, folder.path
+        outcomes = replay(*to_train, seed=seed, executor=executor, on_event=display, config=config)
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
     write_report(folder.report, of_replay(folder, found))
@@ -328,7 +291,7 @@ def compare(
     check_picture(output)
     make_executor = setup.plugins.get("executors", engine).load()
     folder = RunFolder(out or Path("runs") / setup.config.name)
-    with redirect_stdout(sys.stderr):
+    with only_data_on_stdout():
         check_metric(setup, report)
         bind(folder, run_facts(setup), setup)
         plan = find_plan(setup, folder, make_executor(workers, devices, scheduler), False)

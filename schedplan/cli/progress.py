@@ -47,7 +47,7 @@ def log_to_stderr(verbosity: int) -> None:
 def log_to_file(path: Path) -> Iterator[None]:
     """Keep a log of everything in the run folder, appended to by every run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:

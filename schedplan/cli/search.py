@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, chdir, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,11 +18,12 @@ from schedplan.cli.status import (
     status_facts,
 )
 from schedplan.config import Setup
-from schedplan.errors import SchedplanError
+from schedplan.course import confirm
+from schedplan.errors import PlanError, SchedplanError
 from schedplan.executors import SerialExecutor
 from schedplan.frontier import Pareto
-from schedplan.journal import RunFolder
-from schedplan.plan import Plan, confirm
+from schedplan.journal import RunFolder, remove_folder
+from schedplan.plan import Plan
 from schedplan.report import ended_trainings, trace, write_graph, write_report
 from schedplan.solver import Event, solve
 from schedplan.trackers import Track
@@ -57,27 +57,34 @@ def find_plan(
     trackers: Sequence[TrackerFactory] = (),
 ) -> Plan:
     """Return the plan of a run, which is searched for unless it is finished."""
-    earlier = best_so_far(folder)
-    if earlier and earlier.complete and not retry_failed:
+    earlier = _plan_so_far(folder)
+    if earlier and earlier.complete and folder.model.is_dir() and not retry_failed:
         log.info("the run is finished; to search anew, name another folder with --out")
         return earlier
     if setup.options.speculate and isinstance(executor, SerialExecutor):
         log.warning("search.speculate does nothing without --workers or --devices")
     if earlier and retry_failed:  # an interrupted retry must not look like a finished run
-        replace(earlier, complete=False).save(folder.plan_file)
+        with folder.hold():
+            replace(earlier, complete=False).save(folder.plan_file)
     if any(folder.trainings()):
         log.info("resuming: %s", progress_in_words(status_facts(folder, setup)))
     with log_to_file(folder.path / "log.txt"):
         try:
-            plan = _search(setup, folder, executor, retry_failed, trackers)
+            return _search(setup, folder, executor, retry_failed, trackers)
         except SchedplanError as error:
             log.debug("ended by an error", exc_info=True)
             raise setup.locate(error) from None
-    kept = earlier.confirmed if earlier and earlier.bare == plan.bare else None
-    if kept is not None and plan.confirmed is None:
-        plan = replace(plan, confirmed=kept)
-        plan.save(folder.plan_file)
-    return plan
+
+
+def _plan_so_far(folder: RunFolder) -> Plan | None:
+    try:
+        return best_so_far(folder)
+    except PlanError as error:
+        damaged = folder.plan_file.with_name("plan.damaged.yaml")
+        with folder.hold():
+            folder.plan_file.replace(damaged)
+        log.warning("%s; it is kept as %s, and found anew", error, damaged.name)
+        return None
 
 
 def _search(
@@ -93,7 +100,7 @@ def _search(
         stack.enter_context(executor)
         observers: list[Track] = [
             stack.enter_context(Display(setup.config.metric, total, judge)),
-            *(stack.enter_context(make(folder.path)) for make in trackers),
+            *(stack.enter_context(make(folder.path.absolute())) for make in trackers),
             setup.plugins.emit,
         ]
 
@@ -101,6 +108,7 @@ def _search(
             for observe in observers:
                 observe(event)
 
+        stack.enter_context(chdir("."))  # to come back, wherever a trainer goes
         return solve(
             setup.problem,
             folder.path,
@@ -114,7 +122,7 @@ def _search(
         )
 
 
-def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan) -> Plan:
+def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan, executor: Executor) -> Plan:
     """Return the plan of a run with the score that training along it once more has reached.
 
     What cannot be confirmed is returned as it is, with a warning.
@@ -132,12 +140,19 @@ def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan) -> Plan:
     with folder.hold(), log_to_file(folder.path / "log.txt"):
         if place.config_file.exists() and place.config().get("replay") != bare:
             log.info("the plan has changed since it was last confirmed")
-            shutil.rmtree(place.path)
+            remove_folder(place.path)
         log.info("confirming the plan: training along it once more, from scratch")
         config = replay_facts(setup, plan.bare, plan.confirmation_seed)
         bind(place, config, setup)
-        with Display(plan.metric, len(plan.path)) as display:
-            confirmed = confirm(plan, setup.trainer, place.path, on_event=display, config=config)
+        with executor, Display(plan.metric, len(plan.path)) as display, chdir("."):
+            confirmed = confirm(
+                plan,
+                setup.trainer,
+                place.path,
+                executor=executor,
+                on_event=display,
+                config=config,
+            )
         confirmed.save(folder.plan_file)
     return confirmed
 

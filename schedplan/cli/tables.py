@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from typing import Any
 
-import yaml
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from schedplan.yaml_file import dump_yaml
 
 
 class Format(StrEnum):
@@ -22,12 +25,26 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+@contextmanager
+def only_data_on_stdout() -> Iterator[None]:
+    """Send to stderr what a trainer prints, and what the programs print that it starts."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def print_data(data: Mapping[str, Any], table: RenderableType, form: Format) -> None:
     """Print `table`, or the `data` behind it as JSON or YAML."""
     if form is Format.JSON:
         sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
     elif form is Format.YAML:
-        sys.stdout.write(yaml.safe_dump(json.loads(json.dumps(data, default=str)), sort_keys=False))
+        sys.stdout.write(dump_yaml(json.loads(json.dumps(data, default=str))))
     else:
         # Piped tables are not cut to a terminal's width.
         Console(width=None if sys.stdout.isatty() else 200).print(table)

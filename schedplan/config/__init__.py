@@ -18,7 +18,6 @@ from schedplan.config.model import Config, allowed_keys, no_section
 from schedplan.config.named import make_named
 from schedplan.config.options import bind, call, from_pydantic
 from schedplan.config.presets import preset_config
-from schedplan.config.yaml_file import Document, KeyPath, override, read_yaml, unknown_key
 from schedplan.errors import ConfigError, SchedplanError, TrainerError, did_you_mean
 from schedplan.frontier import FRONTIERS, Frontier
 from schedplan.graph import StateGraph, build_graph, default_final, default_start
@@ -32,6 +31,7 @@ from schedplan.solver import Budget, Problem, SearchOptions
 from schedplan.space import Axis, Link, Space
 from schedplan.trainer import GeneratorTrainer, Trainer, data_of
 from schedplan.transition import unknown_metric
+from schedplan.yaml_file import Document, KeyPath, override, read_yaml, unknown_key
 
 __all__ = ["Config", "Setup", "load_config", "load_plan", "load_preset", "load_run"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from schedplan.config.options import bind, call
-from schedplan.config.yaml_file import KeyPath
 from schedplan.errors import ConfigError, SchedplanError
 from schedplan.plugins import Kind, Plugins, singular
+from schedplan.yaml_file import KeyPath
 
 
 def make_named(plugins: Plugins, kind: Kind, stated: object, path: KeyPath) -> Any:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, ConfigDict, Strict, ValidationError, create_model
 
-from schedplan.config.yaml_file import KeyPath, unknown_key
 from schedplan.errors import ConfigError, MissingKeyError, SchedplanError
+from schedplan.yaml_file import KeyPath, unknown_key
 
 _SCALARS = {bool, int, float, str}
 

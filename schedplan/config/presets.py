@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from schedplan.config.yaml_file import Document, parse_yaml
 from schedplan.errors import PluginError, did_you_mean
 from schedplan.plan import Plan
 from schedplan.plugins import Entry, offered
+from schedplan.yaml_file import Document, parse_yaml
 
 _Kind: TypeAlias = Literal["configs", "plans"]
 

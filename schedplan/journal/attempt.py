@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,7 +96,10 @@ class Attempt:
             fill(folder)
             if not any(folder.iterdir()):
                 raise TrainerError("the trainer's save wrote no file", allowed="one or more files")
+            _check_links(folder)
             seal(folder)
+            if not (self._folder / JOURNAL).exists():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._folder))
 
         publish_folder(self.snapshot(epoch), checked)
         self.snapshots.add(epoch)
@@ -110,9 +115,23 @@ class Attempt:
         (self._folder / "error.txt").write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def _check_links(folder: Path) -> None:
+    """Raise TrainerError if a link leads out of a snapshot, which is moved and copied."""
+    for link in (path for path in folder.rglob("*") if path.is_symlink()):
+        target = link.readlink()
+        if target.is_absolute() or not (link.parent / target).resolve().is_relative_to(
+            folder.resolve()
+        ):
+            raise TrainerError(
+                f"the trainer's save made {link.name} a link to {target}",
+                allowed="relative links to files of the same folder",
+            )
+
+
 def claims(folder: Path) -> dict[Path, int]:
     """Return the slices that were begun in an attempt's folder."""
-    return {path: int(path.name.removeprefix(_CLAIM)) for path in folder.glob(f"{_CLAIM}*")}
+    numbers = {path: path.name.removeprefix(_CLAIM) for path in folder.glob(f"{_CLAIM}*")}
+    return {path: int(number) for path, number in numbers.items() if number.isdecimal()}
 
 
 def name_of(epoch: int) -> str:
@@ -149,5 +168,9 @@ def read_records(path: Path) -> list[EpochRecord]:
 
 
 def is_number(value: object) -> bool:
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return plain and abs(value) < math.inf  # type: ignore[arg-type]
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that is none of floating point
+        return False

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
 from functools import partial
@@ -34,21 +34,27 @@ def identity(thing: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader finds the old file or the new one, whole."""
-    write_bytes(path, text.encode(errors="backslashreplace"))
+def write_text(path: Path, text: str, via: Path | None = None) -> None:
+    """Write `text` to `path`; see `write_bytes`."""
+    write_bytes(path, text.encode(errors="backslashreplace"), via)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:
     """Write `content` to `path` so that a reader finds the old file or the new one, whole.
 
     Once this returns, the new one is there even if the machine fails.
 
+    Args:
+        path: the file; its folder is made on demand.
+        content: what is in it.
+        via: the folder to write it in before it is moved; by default that of `path`.
+
     Raises:
         OSError: it cannot be written; names `path`, and leaves nothing else behind.
+        FileNotFoundError: there is no folder `via` (any more).
     """
     make_folder(path.parent)
-    temporary = _beside(path)
+    temporary = _beside(via / path.name if via else path)
     try:
         with _naming(path), temporary.open("wb") as stream:
             stream.write(content)
@@ -106,7 +112,8 @@ def publish_folder(folder: Path, fill: Callable[[Path], object]) -> None:
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Copy what is in a folder into another one, which is there."""
+    """Copy what is in a folder into another one; both are there."""
+    source.resolve(strict=True)  # which raises FileNotFoundError, where `rglob` finds nothing
     for path in sorted(source.rglob("*")):  # not `copytree`, whose errors cannot be read
         copy = target / path.relative_to(source)
         if path.is_dir() and not path.is_symlink():
@@ -132,21 +139,21 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def is_temporary(path: Path) -> bool:
-    """Return whether a file or folder is one that a process was about to publish, or to remove."""
-    return _TEMPORARY.fullmatch(path.name) is not None
+def sweep(folder: Path, places: Iterable[str]) -> None:
+    """Remove what processes that were killed were about to publish, or to remove, in a folder.
 
-
-def sweep(folder: Path) -> None:
-    """Remove what processes that were killed have left in a folder, at any depth."""
-    for place, folders, names in os.walk(folder):
-        for name in folders:
-            if is_temporary(Path(name)):
-                shutil.rmtree(Path(place, name), ignore_errors=True)
-        folders[:] = [name for name in folders if not is_temporary(Path(name))]
-        for name in names:
-            if is_temporary(Path(name)):
-                Path(place, name).unlink(missing_ok=True)
+    Args:
+        folder: where.
+        places: patterns of the paths in it that they publish; all else is somebody else's.
+    """
+    for pattern in places:
+        for path in list(folder.glob(pattern)):
+            if not _TEMPORARY.fullmatch(path.name):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _beside(path: Path, what: str = "new") -> Path:

@@ -76,13 +76,16 @@ class Lease:
 
     def _holder(self) -> str:
         try:
-            return self._file.read_text().partition("\n")[0] or "another process"
+            return self._read().partition("\n")[0] or "another process"
         except OSError:
             return "another process"
 
+    def _read(self) -> str:
+        return self._file.read_text(encoding="utf-8", errors="replace")
+
     def _is_held(self) -> bool:
         try:
-            return self._file.read_text() == self._text
+            return self._read() == self._text
         except FileNotFoundError:
             return False
 

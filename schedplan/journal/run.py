@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import yaml
 from filelock import FileLock, Timeout
 
-from schedplan.errors import RunFolderError
+from schedplan.errors import ConfigError, RunFolderError
 from schedplan.journal.files import (
     fingerprint,
-    is_temporary,
     make_folder,
     move_folder,
     remove_folder,
@@ -24,6 +23,20 @@ from schedplan.journal.files import (
 )
 from schedplan.journal.lease import Lease
 from schedplan.journal.transition import TransitionFolder
+from schedplan.yaml_file import dump_yaml, read_yaml
+
+_PLACES: Final = (
+    "*",
+    "snapshots/*",
+    "transitions/*",
+    "transitions/*/*",
+    "transitions/*/*/*",
+    "transitions/*/*/snapshots/*",
+)
+"""Where something is published; what lies deeper is the trainer's."""
+
+_HALF_BEGUN: Final = re.compile(r"\.lock|holder\.txt|\.(config\.yaml|holder\.txt)\.new\d+")
+"""What a run has that was ended before its configuration was written."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,8 @@ class RunFolder:
         """Yield the record of every training written down, in the order of their names."""
         folder = self.path / "transitions"
         for path in sorted(folder.iterdir()) if folder.exists() else ():
-            yield self.transition(path.name)
+            if path.is_dir():
+                yield self.transition(path.name)
 
     def trained(self) -> Iterator[tuple[str, int, float]]:
         """Yield the name, the epochs and the seconds of every training written down."""
@@ -126,13 +140,8 @@ class RunFolder:
             RunFolderError: if the folder holds another configuration or was made with other data
                 (the message shows what differs), or holds something else altogether.
         """
+        self._recognise()
         if not self.config_file.exists():
-            if self.path.exists() and any(self._strangers()):
-                raise RunFolderError(
-                    "the folder holds other files and is no run folder",
-                    where=str(self.path),
-                    hint="name a new or an empty folder with --out",
-                )
             self._bind(config)
             return
         bound = self.config()
@@ -156,7 +165,7 @@ class RunFolder:
 
     def _bind(self, config: Mapping[str, Any]) -> None:
         facts = {"fingerprint": fingerprint(config), **config}
-        write_text(self.config_file, yaml.safe_dump(facts, sort_keys=False))
+        write_text(self.config_file, dump_yaml(facts))
 
     def _has_results(self) -> bool:
         """Return whether any epoch was trained under the present configuration."""
@@ -170,10 +179,10 @@ class RunFolder:
             RunFolderError: if there is none, or it is damaged.
         """
         try:
-            facts = dict(yaml.safe_load(self.config_file.read_text(encoding="utf-8")))
+            facts = read_yaml(self.config_file).data
             stated = facts.pop("fingerprint")
             found = fingerprint(facts)
-        except (OSError, ValueError, TypeError, yaml.YAMLError, LookupError, RuntimeError) as error:
+        except (ConfigError, ValueError, TypeError, LookupError, RecursionError) as error:
             raise RunFolderError(
                 "this is no run folder", where=str(self.path), hint="`schedplan run` makes one"
             ) from error
@@ -202,6 +211,7 @@ class RunFolder:
         Raises:
             RunFolderError: if somebody else holds it; the message says who.
         """
+        self._recognise()
         make_folder(self.path)
         lease = Lease(self.path / "holder.txt")
         lock = FileLock(self.path / ".lock")
@@ -211,17 +221,23 @@ class RunFolder:
             raise lease.taken() from None
         try:
             with lease:
-                if self.config_file.exists() or not any(self._strangers()):
-                    sweep(self.path)
+                sweep(self.path, _PLACES)
                 yield replace(self, lease=lease)
         finally:
             lock.release()
 
-    def _strangers(self) -> Iterator[Path]:
-        ours = (".lock", "holder.txt")
-        return (
-            path for path in self.path.iterdir() if path.name not in ours and not is_temporary(path)
-        )
+    def _recognise(self) -> None:
+        """Raise RunFolderError if the folder is somebody's who knows nothing of runs."""
+        if self.config_file.exists():
+            self.config()
+            return
+        names = [path.name for path in self.path.iterdir()] if self.path.exists() else []
+        if not all(map(_HALF_BEGUN.fullmatch, names)):
+            raise RunFolderError(
+                "the folder holds other files and is no run folder",
+                where=str(self.path),
+                hint="name a new or an empty folder with --out",
+            )
 
 
 def _essence(config: Mapping[str, Any], incidental: Collection[str]) -> dict[str, Any]:

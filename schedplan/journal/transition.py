@@ -34,6 +34,7 @@ from schedplan.journal.files import (
 Status: TypeAlias = Literal["done", "paused", "pruned", "failed"]
 """`done` and `failed` are for good; `paused` and `pruned` training can be taken up again."""
 
+_LONGEST_NAME = 255  # bytes, on most file systems
 _KEY_LENGTH = 120
 """File systems allow names of 255 bytes; attempts, epochs and temporary names need room too."""
 
@@ -126,7 +127,7 @@ class TransitionFolder:
             stated = json.loads(self._origin.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return True
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"the origin of a transition cannot be read ({error})", where=str(self._origin)
             ) from error
@@ -152,22 +153,39 @@ class TransitionFolder:
                 hint="delete the file to train the transition again, if the run is not finished",
             ) from error
 
-    def publish(self, outcome: Outcome) -> Outcome:
+    def publish(self, outcome: Outcome, attempt: int | None = None) -> Outcome:
         """Make the end of the transition known: for good, unless it was pruned.
 
-        To be called by the run's holder alone, with what an attempt has returned.
+        To be called by the run's holder alone.
+
+        Args:
+            outcome: what an attempt has returned.
+            attempt: its number; None if none was begun.
 
         Returns:
             The outcome, its snapshot where later steps find it.
+
+        Raises:
+            RunFolderError: somebody else has taken over; nothing has changed then.
         """
         self._check()
+        try:
+            outcome = self._make_known(outcome, attempt)
+        except FileNotFoundError:  # a successor has emptied the attempt's folder
+            self._check()
+            raise
+        self.tidy(outcome)
+        return outcome
+
+    def _make_known(self, outcome: Outcome, attempt: int | None) -> Outcome:
         snapshot = self._run / outcome.snapshot if outcome.snapshot else None
         if snapshot and self._folder in snapshot.parents:
             public = self._snapshots / f"{self.key}.{snapshot.name}"
             move_folder(snapshot, public)
             outcome = replace(outcome, snapshot=public.relative_to(self._run).as_posix())
-        write_text(self._result, json.dumps(vars(outcome), indent=1) + "\n")
-        self.tidy(outcome)
+        text = json.dumps(vars(outcome), indent=1) + "\n"
+        # Whoever takes over removes the attempt's folder, so that nothing gets out of it any more.
+        write_text(self._result, text, via=self._folder / str(attempt) if attempt else None)
         return outcome
 
     def records(self) -> list[EpochRecord]:
@@ -224,7 +242,10 @@ class TransitionFolder:
         if outcome.status == "failed":
             return
         keep = {outcome.epoch, outcome.epochs_trained} if outcome.status == "pruned" else set()
-        for folder in self._attempts()[:1]:
+        attempts = self._attempts()
+        for folder in attempts[1:]:  # which somebody given up for lost has brought back
+            remove_folder(folder)
+        for folder in attempts[:1]:
             for epoch in epochs_in(folder / SNAPSHOTS) - keep:
                 remove_folder(folder / SNAPSHOTS / name_of(epoch))
             for claim in claims(folder):
@@ -239,7 +260,7 @@ class TransitionFolder:
     def _snapshots_left(self, attempts: list[Path]) -> dict[int, Path]:
         """Return, by epoch, the snapshots of attempts, and those published without a result."""
         left = {int(path.name.rpartition(".")[2]): path for path in self._published()}
-        for folder in attempts:
+        for folder in (folder for folder in attempts if (folder / JOURNAL).exists()):
             for epoch in epochs_in(folder / SNAPSHOTS):
                 left.setdefault(epoch, folder / SNAPSHOTS / name_of(epoch))
         return left
@@ -262,8 +283,7 @@ def _check_outcome(outcome: Outcome) -> None:
         "status": outcome.status in ("done", "pruned", "failed"),
         "reason": isinstance(outcome.reason, str),
         "scores": all(map(is_number, outcome.scores)),
-        "epoch": isinstance(outcome.epoch, int)
-        and 0 <= outcome.epoch < max(len(outcome.scores), 1),
+        "epoch": type(outcome.epoch) is int and 0 <= outcome.epoch < max(len(outcome.scores), 1),
         "score": is_number(outcome.score) if done else _is_score(outcome),
         "snapshot": _is_snapshot(outcome.snapshot) if done else outcome.snapshot is None,
         "origin": outcome.origin is None or isinstance(outcome.origin, str),
@@ -285,4 +305,5 @@ def _is_snapshot(value: object) -> bool:
     if not isinstance(value, str) or "\\" in value:
         return False
     folder, _, name = value.partition("/")
-    return folder == "snapshots" and "/" not in name and name.strip(".") != ""
+    short = len(name.encode(errors="replace")) <= _LONGEST_NAME and "\0" not in name
+    return folder == "snapshots" and "/" not in name and name.strip(".") != "" and short

@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
 from schedplan.journal import write_bytes, write_text
 from schedplan.report.content import Content, Training
 from schedplan.report.costs import saving
@@ -32,6 +30,7 @@ from schedplan.report.sections import (
     transition_table,
 )
 from schedplan.report.text import counted, duration, printable
+from schedplan.yaml_file import dump_yaml
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -121,7 +120,7 @@ def render(content: Content) -> str:
         saved=list(_spending(content)),
         costs=cost_table(content),
         origin=origin_table(content),
-        configuration=yaml.safe_dump(dict(content.config), sort_keys=False),
+        configuration=dump_yaml(dict(content.config)),
         version=version("schedplan"),
     )
 

@@ -10,7 +10,8 @@ from functools import cache
 from itertools import count
 from typing import TypeAlias
 
-from schedplan.errors import DamagedSnapshotError, WorkerLostError
+from schedplan.crew import Crew
+from schedplan.errors import ConfigError, DamagedSnapshotError, WorkerLostError
 from schedplan.frontier import Label
 from schedplan.graph import Transition
 from schedplan.journal import (
@@ -19,15 +20,21 @@ from schedplan.journal import (
     RunFolder,
     SnapshotReferences,
     TransitionFolder,
+    is_sound,
     transition_key,
 )
 from schedplan.pruning import Drop
-from schedplan.solver.crew import Crew, Slice
 from schedplan.solver.disk import estimate, most_snapshots
 from schedplan.solver.durations import Durations
 from schedplan.solver.ledger import Grant, Ledger
 from schedplan.solver.problem import DiskEvent, Event, Problem, RunEvent, SearchOptions
-from schedplan.solver.restoration import find_lost, put_back, restored, training_again
+from schedplan.solver.restoration import (
+    Diverged,
+    find_lost,
+    put_back,
+    restored,
+    training_again,
+)
 from schedplan.solver.search import Search
 from schedplan.solver.trial import END, Trial
 from schedplan.trainer import Seat, derive_seed
@@ -68,7 +75,9 @@ class Driver:
             problem.graph, problem.mode, options.frontier, options.pruning, cost, options.order
         )
         self.ledger = Ledger(options.budget, cost, problem.graph, run)
-        self._crew = Crew(executor, workers, problem, options, self._note_epoch)
+        self._crew = Crew(executor, run, self._note_epoch, workers)
+        self._check_devices()
+        self._running: dict[int, tuple[Trial, Grant]] = {}
         self._most = most_snapshots(problem, options, workers, keep_snapshots)
         self._disk: DiskEvent | None = None
         self._on_event = on_event
@@ -85,10 +94,16 @@ class Driver:
         self._spare: set[str] = set()
 
     def run(self) -> None:
-        """Search until all is settled or the budget has ended."""
+        """Search until all is settled or the budget has ended.
+
+        Raises:
+            Diverged: a search anew, in the same folder, has to take another model for granted.
+        """
         self._on_event(RunEvent(self.folder.path, self.problem.graph))
         self._spare_all(restored(self.folder))
         self._take_out()
+        if self._crew.workers > 1:
+            self.search.reprioritise(self._durations.remaining())
         try:
             while True:
                 self._hand_out()
@@ -101,6 +116,17 @@ class Driver:
             self._crew.stop()
         if self.search.finished:
             self._let_go(self._spare)
+
+    def _check_devices(self) -> None:
+        """Raise ConfigError if a state takes more devices than there are."""
+        for state in self.problem.graph.order[1:]:
+            if (devices := self.options.devices_of(state)) > self._crew.largest:
+                raise ConfigError(
+                    f"{state.label} takes {devices} devices",
+                    allowed=f"{self._crew.largest}, as many as there are",
+                    hint="more of them can be named with --devices",
+                    path=("search", "devices"),
+                )
 
     def _hand_out(self) -> None:
         """Give work to every worker that has none."""
@@ -126,6 +152,7 @@ class Driver:
         folder = training.folder if training else self._folder(trial)
         if training is None and (known := self._known(folder)):
             folder.tidy(known)  # an earlier session may have been killed before it did
+            self._learn(trial, known.epochs_trained, known.seconds, ended=True)
             self._on_event(self._told(folder.key, trial, known, known=True))
             self._settle(trial, folder.key, known)
         elif lost := find_lost(self.folder, trial.source):
@@ -152,7 +179,9 @@ class Driver:
         return None if known.status == "failed" and self._retry_failed else known
 
     def _submit(self, trial: Trial, grant: Grant) -> None:
-        self._crew.begin(Slice(trial, grant, self._assignment(trial, grant)))
+        assignment = self._assignment(trial, grant)
+        self._running[assignment.slice] = trial, grant
+        self._crew.begin(assignment, self.options.devices_of(trial.target))
 
     def _assignment(self, trial: Trial, grant: Grant) -> Assignment:
         source, training = trial.source, self._trainings[trial]
@@ -178,8 +207,10 @@ class Driver:
         return derive_seed(self.problem.seed, transition_key(transition))
 
     def _restore_answer(self) -> None:
-        """Begin to train the model of the answer again, if an earlier search removed it."""
+        """Begin to train the model of the answer again, if it was removed or is damaged."""
         label = self.search.answer()
+        if label and label.snapshot and not is_sound(self.folder.path / label.snapshot):
+            self.folder.remove(label.snapshot)
         lost = find_lost(self.folder, label) if label else None
         if lost and lost not in self._waiting:
             self._restore(lost)
@@ -201,7 +232,12 @@ class Driver:
             self._again.append((trial, END))
             return
         label = self._restoring.pop(trial)
-        put_back(self.folder, label, key, outcome)
+        try:
+            put_back(self.folder, label, key, outcome)
+        except Diverged as diverged:
+            what = "trained again, it gave another model: what followed is trained anew"
+            self._on_event(RetryEvent(f"{diverged}", what))
+            raise
         assert label.snapshot is not None
         self._spare_all({label.snapshot})
         self._let_go(self._spare & {str(trial.source.snapshot)})
@@ -220,7 +256,8 @@ class Driver:
 
     def _collect(self) -> None:
         """Take in every slice that has ended; wait until there is one."""
-        for (trial, grant, _), result in self._crew.collect():
+        for assignment, result in self._crew.collect():
+            trial, grant = self._running.pop(assignment.slice)
             if isinstance(result, Outcome):
                 self._take_in(trial, result)
             else:
@@ -238,7 +275,7 @@ class Driver:
         before, folder = trial.outcome, self._trainings[trial].folder
         ended = outcome.status != "paused"
         if ended:
-            outcome = folder.publish(outcome)
+            outcome = folder.publish(outcome, self._trainings[trial].attempt)
         self.ledger.book(folder.key, trial, outcome)
         self._retry_refused()
         spent = outcome.seconds - (before.seconds if before else 0.0)
@@ -246,7 +283,12 @@ class Driver:
         if ended:
             self._on_event(self._told(folder.key, trial, outcome))
         self._settle(trial, folder.key, outcome)
-        if self._durations.learn(trial.target, epochs, spent, ended) and self._crew.workers > 1:
+        self._learn(trial, epochs, spent, ended)
+
+    def _learn(self, trial: Trial, epochs: int, seconds: float, ended: bool) -> None:
+        """Note what a training has taken; train the longest remaining way first."""
+        news = self._durations.learn(trial.target, epochs, seconds, ended)
+        if news and self._crew.workers > 1:
             self.search.reprioritise(self._durations.remaining())
 
     def _try_again(
@@ -285,6 +327,7 @@ class Driver:
         if outcome.status == "done":
             self._snapshots.acquire(outcome.snapshot)
         elif outcome.status == "failed":
+            self._snapshots.acquire(trial.source.snapshot)  # to begin from, if it is tried again
             key = transition_key((trial.source.state, trial.target))
             self.failures.append(f"{key}: {outcome.reason}")
         self.search.report(trial, outcome)
@@ -324,7 +367,8 @@ class Driver:
             seed=known.seed if known else 0,
             seconds=known.seconds if known else 0.0,
         )
-        folder.publish(outcome)
+        training = self._trainings.get(trial) if trial else None
+        folder.publish(outcome, training.attempt if training else None)
         params = transition[1].space.params(transition[1])
         self._on_event(TransitionEvent(folder.key, params, outcome))
 

@@ -32,12 +32,17 @@ def training_again(run: RunFolder, key: str) -> TransitionFolder:
     return next(folder for folder in folders if not _is_over(run, folder.outcome()))
 
 
+class Diverged(Exception):  # noqa: N818 - no error, but a reason to search anew
+    """Training again has given another model than at first, which is the result from now on."""
+
+
 def put_back(run: RunFolder, label: Label, key: str, again: Outcome) -> None:
     """Give `label` the model that came out of training it again, recorded as `key`.
 
     Raises:
-        RunFolderError: if it failed, or something else came out than at first; nothing has
-            changed then.
+        RunFolderError: it failed; nothing has changed then.
+        Diverged: the trainer does not repeat itself, as is usual on GPUs. What came out is the
+            transition's result now, and what was trained from the first one is no longer valid.
     """
     assert label.snapshot is not None
     if again.status == "failed":
@@ -47,13 +52,13 @@ def put_back(run: RunFolder, label: Label, key: str, again: Outcome) -> None:
             where=str(run.path),
             hint="run again to try once more, or go back to the earlier search",
         )
+    assert label.previous is not None
     if replace(again, snapshot=label.snapshot).identity != label.identity or not again.snapshot:
-        raise RunFolderError(
-            f"repeating a training, as {key}, did not give the same scores ({again.reason})",
-            where=str(run.path),
-            hint="its model was removed because an earlier search did not need it, and the trainer "
-            "does not repeat itself; start a new run with --out, or go back to the earlier search",
-        )
+        training = run.training(key.partition("@")[0], label.previous.identity)
+        # Its model follows when the search begins anew, and finds it missing.
+        snapshot = again.snapshot and again.snapshot.replace(f"/{key}.", f"/{training.key}.")
+        training.publish(replace(again, snapshot=snapshot))
+        raise Diverged(training.key)
     run.move(again.snapshot, to=label.snapshot)
 
 

@@ -8,19 +8,21 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from schedplan.errors import BudgetError, RunFailedError
+from schedplan.course import publish_model
+from schedplan.errors import BudgetError, PlanError, RunFailedError
 from schedplan.executors import DeviceExecutor, SerialExecutor
 from schedplan.frontier import Label, Pareto
 from schedplan.journal import KeepSnapshots, RunFolder, fingerprint, hash_folder, publish_folder
-from schedplan.plan import Plan, Stage, publish_model
+from schedplan.plan import Plan, Stage
 from schedplan.solver.driver import Driver
 from schedplan.solver.problem import Event, PlanEvent, Problem, SearchOptions
+from schedplan.solver.restoration import Diverged
 
 
 def solve(
@@ -80,19 +82,16 @@ def solve(
     config = config or problem.facts()
     options = options or SearchOptions()
     executor = executor or SerialExecutor()
+    most = _workers(executor) if workers is None else workers
     with _run_folder(folder) as run:
         run.configure(config)
-        driver = Driver(
-            problem,
-            options,
-            run,
-            executor,
-            _workers(executor) if workers is None else workers,
-            on_event,
-            keep_snapshots,
-            retry_failed,
-        )
-        driver.run()
+        while True:
+            driver = Driver(
+                problem, options, run, executor, most, on_event, keep_snapshots, retry_failed
+            )
+            with suppress(Diverged):
+                driver.run()
+                break
         run.check()
         plan = _conclude(driver, {**(provenance or {}), "fingerprint": fingerprint(config)})
     on_event(PlanEvent(plan))
@@ -135,18 +134,30 @@ def _conclude(driver: Driver, provenance: Mapping[str, Any]) -> Plan:
     _publish_front(driver, provenance)
     publish_model(run, label.snapshot)
     plan = _plan(driver, label, {**provenance, "model_sha256": hash_folder(run.model)})
+    earlier = _written(run)
+    if earlier and earlier.bare == plan.bare:
+        plan = replace(plan, confirmed=earlier.confirmed)
+    run.check()
     plan.save(run.plan_file)
     return plan
 
 
 def _earlier_plan(driver: Driver, label: Label | None) -> Plan | None:
     """Return what an earlier search of this run found, unless `label` is better."""
-    if not driver.folder.plan_file.exists():
+    plan = _written(driver.folder)
+    if plan is None:
         return None
-    plan = Plan.load(driver.folder.plan_file)
     assert plan.score is not None  # a search knows it
     better = label and label.value > (plan.score if plan.mode == "max" else -plan.score)
     return None if better else replace(plan, complete=False)
+
+
+def _written(run: RunFolder) -> Plan | None:
+    """Return the plan that a run folder holds; None if there is none, or none that can be read."""
+    try:
+        return Plan.load(run.plan_file)
+    except PlanError:
+        return None
 
 
 def _publish_front(driver: Driver, provenance: Mapping[str, Any]) -> None:

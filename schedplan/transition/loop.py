@@ -50,11 +50,11 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
     loop.attempt.claim(assignment.slice)
     try:
         outcome = loop.run(assignment, observe or _ignore)
-    except (UsageError, DamagedSnapshotError):  # the former of the trainer, or of the estimator
-        raise
+    except (UsageError, DamagedSnapshotError, KeyboardInterrupt):
+        raise  # the first is of the trainer, or of the estimator
     except _NotTheTrainers as wrapped:
         raise wrapped.error from wrapped.error.__cause__
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever a trainer raises, on any executor
         loop.attempt.write_error("".join(traceback.format_exception(error)))
         outcome = loop.failed(_describe(error))
     if seat and outcome.status == "paused":
@@ -65,8 +65,10 @@ def advance(assignment: Assignment, observe: Observer | None = None) -> Outcome:
 def _describe(error: BaseException) -> str:
     """Return the last line of a traceback, which copes with exceptions that cannot be printed."""
     if isinstance(error, SchedplanError):
-        return str(error)
-    return traceback.format_exception_only(error)[-1].strip()
+        text = str(error)
+    else:
+        text = traceback.format_exception_only(error)[-1].strip()
+    return text.encode(errors="backslashreplace").decode()  # names of files may be no text
 
 
 class _NotTheTrainers(Exception):  # noqa: N818 - it carries an error through the epoch loop
@@ -156,7 +158,9 @@ class _EpochLoop:
         Raises:
             DamagedSnapshotError: it is not.
         """
-        if not is_sound(snapshot):
+        with _not_the_trainers(OSError):
+            sound = is_sound(snapshot)
+        if not sound:
             raise DamagedSnapshotError(snapshot.relative_to(self.assignment.run.path).as_posix())
         return snapshot
 
@@ -196,7 +200,8 @@ class _EpochLoop:
         _check_verdict(verdict, len(scores))
         oldest = verdict.epoch - self.assignment.estimator.lookback
         last = self.attempt.records[-1]
-        self.attempt.drop_snapshots(keep=lambda epoch: epoch >= oldest or epoch == last.epoch)
+        with _not_the_trainers(OSError):
+            self.attempt.drop_snapshots(keep=lambda epoch: epoch >= oldest or epoch == last.epoch)
         return verdict
 
     def _tell(self, verdict: Verdict) -> Verdict:

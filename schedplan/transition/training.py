@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from schedplan.errors import DamagedSnapshotError, WorkerLostError
-from schedplan.journal import Outcome, RunFolder
+from schedplan.journal import Outcome, RunFolder, is_sound
 
 RETRIES: Final = 2
 """How many attempts may be lost without an epoch between before a training has failed."""
@@ -47,7 +47,8 @@ class Training:
         if isinstance(error, DamagedSnapshotError):
             if self._lost > RETRIES:
                 raise error
-            self._run.remove(error.snapshot)
+            if not is_sound(self._run.path / error.snapshot):  # another machine may see it late
+                self._run.remove(error.snapshot)
         elif self._lost > RETRIES:
             return self._failed(f"{self._lost} times, {error}")
         self.attempt = self.folder.begin_attempt(self._origin)

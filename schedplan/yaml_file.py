@@ -1,9 +1,9 @@
-"""YAML read with the safe loader, remembering on which line every value stands."""
+"""YAML read with the safe loader, with the line on which every value stands."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,8 +24,26 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+"), list("-+0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts texts into quotes that `_Loader` would take for something else, such as `1e4`."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """Return plain data as YAML, in its own order.
+
+    Example:
+        >>> print(dump_yaml({"id": "1e4", "rate": 0.1}), end="")
+        id: '1e4'
+        rate: 0.1
+    """
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False)
 
 
 @dataclass
@@ -71,7 +89,7 @@ def read_yaml(path: Path) -> Document:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"cannot read the configuration: {reason}", where=str(path)) from error
+        raise ConfigError(f"the file cannot be read: {reason}", where=str(path)) from error
     return parse_yaml(text, str(path))
 
 
@@ -86,16 +104,16 @@ def parse_yaml(text: str, file: str) -> Document:
         lines[place] = line
         if len(lines) > _MOST_VALUES or len(place) > _DEEPEST:
             raise ConfigError(
-                "the configuration is too large, or an alias holds itself",
+                "it is too large, or an alias holds itself",
                 where=f"{file}:{line}",
                 allowed=f"{_MOST_VALUES:,} values, {_DEEPEST} levels deep",
             )
     data = _parse(text, file)
     if not isinstance(data, dict):
         raise ConfigError(
-            "the configuration is no mapping of keys to values",
+            "this is no mapping of keys to values",
             where=file,
-            hint="`schedplan` configurations begin with a line such as `name: mine`",
+            hint="a configuration begins with a line such as `name: mine`",
         )
     return Document(data, file, lines)
 

@@ -1,0 +1,211 @@
+"""Training along a plan, stage by stage, without a search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from schedplan.crew import Crew
+from schedplan.errors import PlanError, RunFailedError
+from schedplan.executors import DeviceExecutor, SerialExecutor
+from schedplan.journal import (
+    Outcome,
+    RunFolder,
+    TransitionFolder,
+    copy_folder,
+    is_sound,
+    publish_folder,
+)
+from schedplan.knees import FixedEpochs
+from schedplan.plan import Plan
+from schedplan.trainer import TrainerFactory, derive_seed
+from schedplan.transition import Assignment, EpochEvent, RetryEvent, Training, TransitionEvent
+
+Observer: TypeAlias = Callable[[EpochEvent | RetryEvent | TransitionEvent], object]
+
+
+def replay(
+    plan: Plan,
+    trainer: TrainerFactory,
+    folder: Path,
+    *,
+    seed: int | None = None,
+    executor: Executor | None = None,
+    on_event: Observer = lambda event: None,
+    config: Mapping[str, Any] | None = None,
+) -> tuple[Outcome, ...]:
+    """Train along a plan, stage by stage, without a search.
+
+    With the trainer and seeds of the search and a trainer that is deterministic, the result is
+    the search's. A replay that was cut off continues in the same folder. The model ends up in
+    `folder / "model"`.
+
+    Args:
+        plan: what to train along.
+        trainer: makes trainers.
+        folder: where to write what was trained.
+        seed: gives every stage another seed than the search's.
+        executor: where stages are trained; in this process by default.
+        on_event: called with every event, in this thread.
+        config: plain data to bind `folder` to, besides `seed`; by default the plan.
+
+    Returns:
+        The outcomes of the plan's stages, and of its `final` if there is one.
+
+    Raises:
+        RunFailedError: if a stage fails; the message says which and why.
+        RunFolderError: if the folder belongs to something else.
+    """
+    facts = config or {"replay": plan.as_dict()}
+    with RunFolder(folder.absolute()).hold() as run:
+        run.configure(facts if seed is None else {**facts, "seed": seed})
+        course = _Course(plan, trainer, run, seed, executor or SerialExecutor(), on_event)
+        outcomes = course.outcomes()
+        run.check()
+        if outcomes and outcomes[-1].snapshot is not None:
+            publish_model(run, outcomes[-1].snapshot)
+    return tuple(outcomes[1 if plan.initial else 0 :])
+
+
+class _Course:
+    """Training along a plan; stages have the numbers 1, 2, ..., the initial one is 0."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        trainer: TrainerFactory,
+        run: RunFolder,
+        seed: int | None,
+        executor: Executor,
+        on_event: Observer,
+    ) -> None:
+        self.stages = dict(enumerate(plan.path, start=1 if plan.initial is None else 0))
+        self._plan, self._trainer, self._run = plan, trainer, run
+        self._seed, self._on_event = seed, on_event
+        self._crew = Crew(executor, run, on_event)
+        self._devices = executor.largest if isinstance(executor, DeviceExecutor) else 1
+
+    def outcomes(self) -> list[Outcome]:
+        """Return how all stages have ended; train those that have not.
+
+        Raises:
+            RunFailedError: one has failed.
+        """
+        outcomes: list[Outcome] = []
+        try:
+            for number in self.stages:
+                outcomes.append(self._outcome(number))
+                if len(outcomes) > 1 and outcomes[-2].snapshot != outcomes[-1].snapshot:
+                    self._run.remove(str(outcomes[-2].snapshot))
+            if outcomes and not is_sound(self._run.path / str(outcomes[-1].snapshot)):
+                self._run.remove(str(outcomes[-1].snapshot))
+                outcomes[-1] = self._trained(number)
+        finally:
+            self._crew.stop()
+        return outcomes
+
+    def _outcome(self, number: int) -> Outcome:
+        stage, folder = self.stages[number], self._folder(number)
+        known = folder.outcome()
+        if known is None or known.status == "failed":
+            return self._trained(number)
+        folder.tidy(known)  # an earlier session may have been killed before it did
+        self._on_event(TransitionEvent(folder.key, stage.params, known, known=True))
+        return known
+
+    def _trained(self, number: int) -> Outcome:
+        """Train a stage and publish how it has ended."""
+        stage, folder = self.stages[number], self._folder(number)
+        self._on_event(TransitionEvent(folder.key, stage.params))
+        outcome = folder.publish(*self._train(number))
+        self._on_event(TransitionEvent(folder.key, stage.params, outcome))
+        if outcome.status != "done" or outcome.snapshot is None:
+            raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
+        return outcome
+
+    def _folder(self, number: int) -> TransitionFolder:
+        return self._run.transition(f"stage-{number:02d}")
+
+    def _train(self, number: int) -> tuple[Outcome, int]:
+        """Return how training a stage ends, however often the process that does it is lost; and
+        the number of the attempt."""
+        before = self._folder(number - 1).outcome() if number - 1 in self.stages else None
+        stage, key = self.stages[number], self._folder(number).key
+        seed = stage.seed if self._seed is None else derive_seed(self._seed, key)
+        training = Training(self._run, key, before.identity if before else None, seed)
+        while True:
+            assignment = Assignment(
+                run=self._run,
+                key=key,
+                attempt=training.attempt,
+                params=stage.params,
+                before=before,
+                seed=seed,
+                metric=self._plan.metric,
+                mode=self._plan.mode,
+                estimator=FixedEpochs(stage.epochs),
+                trainer=self._trainer,
+            )
+            self._crew.begin(assignment, self._devices)
+            ((_, result),) = self._crew.collect()
+            ended = result if isinstance(result, Outcome) else training.go_on(result)
+            if ended:
+                return ended, training.attempt
+            self._on_event(RetryEvent(key, str(result)))
+            if before and not (self._run.path / str(before.snapshot)).is_dir():
+                before = self._trained(number - 1)
+
+
+def confirm(
+    plan: Plan,
+    trainer: TrainerFactory,
+    folder: Path,
+    *,
+    executor: Executor | None = None,
+    on_event: Observer = lambda event: None,
+    config: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Train along `plan` once more, from scratch; return it with the score reached, `confirmed`.
+
+    The score of a plan is optimistic: it is the best of many, judged by the very curves that it was
+    chosen by. This one is of a training that nothing was chosen by, with a seed derived from the
+    plan's. A plan that is confirmed already is returned as it is.
+
+    Args:
+        plan: what to train along.
+        trainer: makes trainers.
+        folder: where to write what was trained; if that was cut off, it is gone on with.
+        executor, on_event, config: see `replay`.
+
+    Raises:
+        PlanError: if the plan has no stages.
+        RunFailedError: if a stage fails; the message says which and why.
+        RunFolderError: if the folder belongs to something else.
+
+    Example:
+        >>> import tempfile
+        >>> from schedplan import SimulatedTrainer
+        >>> stage = Stage("0.1", {"rate": 0.1}, epochs=3, score=0.9, observed=0.8, seed=1)
+        >>> plan = Plan("demo", metric="quality", mode="max", score=0.9, stages=(stage,))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     round(confirm(plan, SimulatedTrainer, Path(folder)).confirmed, 3)
+        0.365
+    """
+    if plan.confirmed is not None:
+        return plan
+    if not plan.stages:
+        raise PlanError("the plan has no stages to train along")
+    seed = plan.confirmation_seed
+    outcomes = replay(
+        plan, trainer, folder, seed=seed, executor=executor, on_event=on_event, config=config
+    )
+    return replace(plan, confirmed=outcomes[-1].scores[-1])
+
+
+def publish_model(run: RunFolder, snapshot: str) -> None:
+    """Copy the snapshot (relative to the run folder) to where people look for the model."""
+    publish_folder(run.model, partial(copy_folder, run.path / snapshot))
