@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,7 +15,10 @@ from schedplan.executors.base import DeviceExecutor, Resources
 from schedplan.executors.dask_worker import RESOURCE, end, run
 from schedplan.executors.processes import preparation
 
+log = logging.getLogger(__name__)
+
 _LOST = "the connection to the Dask scheduler is lost"
+_PATIENCE = 5.0  # seconds that a worker has to do what it is asked; it may be frozen, or cut off
 
 
 class DaskExecutor(DeviceExecutor):
@@ -96,14 +99,27 @@ class _Call(Future[Any]):
         task.add_done_callback(self._take)
 
     def cancel(self) -> bool:
-        try:
-            if self._client.status == "running":
-                self._client.run(end, self._task.key, on_error="ignore")
-            self._fail(WorkerLostError("the call was cancelled"))
-            self._task.cancel()
-        except Exception as error:  # it must not hide what the call is cancelled for
-            self._fail(_no_answer(error))
+        if self._client.status == "running":
+            # There, so that many calls are ended side by side.
+            self._client.loop.add_callback(self._end)
+        else:
+            self._fail(_cancelled())
         return False
+
+    async def _end(self) -> None:
+        """End the call; who waits for it hears of it once nothing of it runs, as far as workers
+        answer."""
+        try:
+            await _in_time(self._end_where_it_runs())
+        finally:
+            self._fail(_cancelled())
+            await self._task.cancel()
+
+    async def _end_where_it_runs(self) -> None:
+        key = self._task.key
+        running = (await self._client.processing()).items()
+        workers = [worker for worker, keys in running if key in keys]
+        await self._client.run(end, key, workers=workers, on_error="ignore")
 
     def _take(self, task: Any) -> None:
         """End as the task has."""
@@ -118,7 +134,7 @@ class _Call(Future[Any]):
             else:
                 self._fail(error or self._dropped())
         except Exception as failure:  # whoever waits must hear of anything
-            self._fail(_no_answer(failure))
+            self._fail(ClusterError(f"the Dask cluster does not answer: {failure}"))
 
     def _dropped(self) -> ClusterError:
         connected = self._client.status == "running"
@@ -129,8 +145,19 @@ class _Call(Future[Any]):
             self.set_exception(error)
 
 
-def _no_answer(error: Exception) -> ClusterError:
-    return ClusterError(f"the Dask cluster does not answer: {error}")
+def _cancelled() -> WorkerLostError:
+    return WorkerLostError("the call was cancelled")
+
+
+async def _in_time(asked: Awaitable[object]) -> None:
+    """Wait for what workers were asked to do; go on without those that do not answer."""
+    from asyncio import wait_for  # slow to import, and only Dask needs it
+
+    try:
+        await wait_for(asked, _PATIENCE)
+    except OSError as error:  # a `TimeoutError` is one, too
+        reason = str(error) or f"not for {_PATIENCE:g} seconds"
+        log.warning("a Dask worker does not answer (%s): what it does may go on there", reason)
 
 
 @contextmanager
