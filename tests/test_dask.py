@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from processes import schedplan, start
 from test_cli import CONFIG
-from test_executors import NOISY, Mortal
+from test_executors import NOISY, Mortal, meet
 from test_solver import kinetics
 
 from schedplan import Patience, solve
 from schedplan.errors import UsageError, WorkerLostError
 from schedplan.executors import DaskExecutor, Resources
-from schedplan.executors.dask_worker import RESOURCE
+from schedplan.executors.dask_worker import RESOURCE, devices_of
 from schedplan.executors.engines import dask, local
 from schedplan.testing.contracts import ExecutorContract
 from schedplan.transition import RetryEvent
@@ -83,6 +83,43 @@ def test_calls_have_devices_and_their_errors_come_back(pool):
         pool.submit(os._exit, 3).result()
     with pytest.raises(UsageError, match=r"a call asks for 3 devices; allowed: 1 to 2"):
         pool.submit_on(Resources(3), abs, 1)
+
+
+def test_children_end_with_the_executor_they_have_worked_for(pool):
+    child = pool.submit(os.getpid).result()
+    pool.shutdown()
+    until(lambda: not is_alive(child), "nothing keeps the memory of a device")
+
+
+def test_a_worker_that_offers_more_devices_than_it_has_shares_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=4,
+            processes=False,
+            resources={RESOURCE: 4},
+            dashboard_address=":0",
+        ) as cluster,
+        cluster.get_client() as client,
+        DaskExecutor(client) as pool,
+    ):
+        calls = [pool.submit(meet_and_tell, tmp_path, 4) for _ in range(4)]
+        assert sorted(call.result() for call in calls) == ["5", "5", "7", "7"]
+        assert pool.submit_on(Resources(2), os.getenv, "SCHEDPLAN_DEVICES").result() == "5,7"
+        with pytest.raises(UsageError, match="asks for 3 devices; allowed: 1 to 2"):
+            pool.submit_on(Resources(3), abs, -1).result()
+
+
+def meet_and_tell(folder: Path, number: int) -> str:
+    """Return the devices of a call, once so many are here at the same time."""
+    meet(folder, number)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_devices_that_cannot_be_shared_evenly_are_refused():
+    with pytest.raises(UsageError, match="offers device=3, which 2 .*allowed: up to 2, or a mult"):
+        devices_of("0,1", 3)
 
 
 class TestDask(ExecutorContract):

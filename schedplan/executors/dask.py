@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from schedplan.errors import ClusterError, UsageError, WorkerLostError, missing
 from schedplan.executors.base import DeviceExecutor, Resources
-from schedplan.executors.dask_worker import RESOURCE, end, run
+from schedplan.executors.dask_worker import RESOURCE, end, end_idle, run
 from schedplan.executors.processes import preparation
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ class DaskExecutor(DeviceExecutor):
     """Runs calls in child processes of the workers of a cluster, see `ProcessExecutor`.
 
     Workers offer devices as the resource `RESOURCE`; their names are those of a worker's
-    `CUDA_VISIBLE_DEVICES`, if it has any. All machines see the run folder, and the folder in which
+    `CUDA_VISIBLE_DEVICES`, if it has any. One that offers a multiple of what it has shares each
+    between calls, so that a call has no more than the names there are. All machines see the run folder, and the folder in which
     the driver was started, under the same path and can import the same modules. Workers that join
     later take over from those that leave; how many calls run at a time is what was there at first,
     until the next executor counts anew. Whoever can reach a scheduler can run code on its cluster.
@@ -83,10 +84,19 @@ class DaskExecutor(DeviceExecutor):
         return _Call(self._client, task)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster as it is; see `concurrent.futures.Executor`."""
+        """End the children that wait for further calls; see `concurrent.futures.Executor`.
+
+        They held on to their trainers, and to the memory of devices. Another driver's that have
+        nothing to do just then are started anew for its next calls.
+        """
+        if self._client.status == "running":
+            self._client.sync(self._end_idle)
         if self._own:
             with _silenced(self._client.status != "running"):
                 self._client.close()
+
+    async def _end_idle(self) -> None:
+        await _in_time(self._client.run(end_idle, on_error="ignore"))
 
 
 class _Call(Future[Any]):
@@ -157,7 +167,7 @@ async def _in_time(asked: Awaitable[object]) -> None:
         await wait_for(asked, _PATIENCE)
     except OSError as error:  # a `TimeoutError` is one, too
         reason = str(error) or f"not for {_PATIENCE:g} seconds"
-        log.warning("a Dask worker does not answer (%s): what it does may go on there", reason)
+        log.warning("a Dask worker does not answer (%s): what runs there may go on", reason)
 
 
 @contextmanager
