@@ -107,7 +107,7 @@ def test_a_worker_that_offers_more_devices_than_it_has_shares_them(tmp_path, mon
         calls = [pool.submit(meet_and_tell, tmp_path, 4) for _ in range(4)]
         assert sorted(call.result() for call in calls) == ["5", "5", "7", "7"]
         assert pool.submit_on(Resources(2), os.getenv, "SCHEDPLAN_DEVICES").result() == "5,7"
-        with pytest.raises(UsageError, match="asks for 3 devices; allowed: 1 to 2"):
+        with pytest.raises(UsageError, match=r"asks for 3 devices; allowed: 1 to 2"):
             pool.submit_on(Resources(3), abs, -1).result()
 
 
@@ -118,7 +118,7 @@ def meet_and_tell(folder: Path, number: int) -> str:
 
 
 def test_devices_that_cannot_be_shared_evenly_are_refused():
-    with pytest.raises(UsageError, match="offers device=3, which 2 .*allowed: up to 2, or a mult"):
+    with pytest.raises(UsageError, match=r"offers device=3, which 2 .*allowed: up to 2, or a mult"):
         devices_of("0,1", 3)
 
 

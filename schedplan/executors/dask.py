@@ -25,11 +25,12 @@ class DaskExecutor(DeviceExecutor):
     """Runs calls in child processes of the workers of a cluster, see `ProcessExecutor`.
 
     Workers offer devices as the resource `RESOURCE`; their names are those of a worker's
-    `CUDA_VISIBLE_DEVICES`, if it has any. One that offers a multiple of what it has shares each
-    between calls, so that a call has no more than the names there are. All machines see the run folder, and the folder in which
-    the driver was started, under the same path and can import the same modules. Workers that join
-    later take over from those that leave; how many calls run at a time is what was there at first,
-    until the next executor counts anew. Whoever can reach a scheduler can run code on its cluster.
+    `CUDA_VISIBLE_DEVICES`, if it has any. A worker that offers a multiple of what it has shares
+    each device between calls, and a call has no more than there are. All machines see the run
+    folder, and the folder in which the driver was started, under the same path and can import the
+    same modules. Workers that join later take over from those that leave; how many calls run at a
+    time is what was there at first, until the next executor counts anew. Whoever can reach a
+    scheduler can run code on its cluster.
 
     A call raises `ClusterError` when the connection to the scheduler is lost: children end by
     themselves then, and what was searched can be gone on with.
