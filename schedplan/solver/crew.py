@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from schedplan.errors import ConfigError, DamagedSnapshotError, WorkerLostError
+from schedplan.errors import BrokenPoolError, ConfigError, DamagedSnapshotError, WorkerLostError
 from schedplan.executors import DeviceExecutor, Resources, SerialExecutor
 from schedplan.journal import Outcome
 from schedplan.solver.ledger import Grant
@@ -74,7 +75,11 @@ class Crew:
         return sum(map(self._options.devices_of, states)) < self._executor.size
 
     def begin(self, piece: Slice) -> None:
-        """Have a slice trained."""
+        """Have a slice trained.
+
+        Raises:
+            BrokenPoolError: the executor has lost a process, and runs nothing any more.
+        """
         assignment = piece.assignment
         if isinstance(self._executor, DeviceExecutor):
             devices = self._options.devices_of(piece.trial.target)
@@ -82,12 +87,17 @@ class Crew:
             future = self._executor.submit_on(resources, advance, assignment)
         else:
             observe = self._on_event if self._serial else None  # elsewhere the journal tells
-            future = self._executor.submit(advance, assignment, observe)
+            with _told_if_broken():
+                future = self._executor.submit(advance, assignment, observe)
         self._told.setdefault(assignment.key, assignment.trained + 1)
         self._running[future] = piece
 
     def collect(self) -> Iterator[tuple[Slice, Outcome | WorkerLostError | DamagedSnapshotError]]:
-        """Wait until a slice has ended; yield what has come of each that has."""
+        """Wait until a slice has ended; yield what has come of each that has.
+
+        Raises:
+            BrokenPoolError: the executor has lost a process, and all slices with it.
+        """
         done: set[Future[Outcome]] = set()
         while not done:
             patience = None if self._serial else _LOOK
@@ -97,7 +107,9 @@ class Crew:
         for future in done:
             piece = self._running.pop(future)
             try:
-                yield piece, future.result()
+                with _told_if_broken():
+                    outcome = future.result()
+                yield piece, outcome
             except (WorkerLostError, DamagedSnapshotError) as error:
                 yield piece, error
 
@@ -116,6 +128,14 @@ class Crew:
             for record in records[self._told[key] :]:
                 self._on_event(EpochEvent(key, record))
             self._told[key] = len(records)
+
+
+@contextmanager
+def _told_if_broken() -> Iterator[None]:
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise BrokenPoolError(error) from error
 
 
 def _check_devices(state: State, devices: int, largest: int) -> None:
