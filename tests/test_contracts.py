@@ -152,16 +152,16 @@ class Careless(DeviceExecutor):
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
-def tests_of(contract, make):
-    """Return the tests of a contract for what `make` returns."""
+def inheriting(contract, make):
+    """Return the tests of a contract, to be run on what `make` returns."""
     return type("Tests", (contract,), {"make": staticmethod(make)})()
 
 
 def test_a_trainer_that_breaks_its_contract_is_found_out(tmp_path):
-    tests = tests_of(TestSimulatedTrainer, Forgetful)
+    tests = inheriting(TestSimulatedTrainer, Forgetful)
     with pytest.raises(AssertionError):
         tests.test_a_transition_goes_on_from_a_snapshot_as_if_it_had_not_stopped(tmp_path)
-    tests = tests_of(TestSimulatedTrainer, Reluctant)
+    tests = inheriting(TestSimulatedTrainer, Reluctant)
     (tmp_path / "next").mkdir()
     with pytest.raises(AssertionError, match="left of the training before"):
         tests.test_the_next_transition_begins_with_the_model_that_was_saved(tmp_path / "next")
@@ -170,16 +170,16 @@ def test_a_trainer_that_breaks_its_contract_is_found_out(tmp_path):
         pass
 
     with pytest.raises(AttributeError, match="local object"):
-        tests_of(TestSimulatedTrainer, Local).test_its_factory_can_be_sent_to_another_process()
+        inheriting(TestSimulatedTrainer, Local).test_its_factory_can_be_sent_to_another_process()
 
 
 def test_an_estimator_that_breaks_its_contract_is_found_out():
     with pytest.raises(AssertionError):
-        tests_of(EstimatorContract, Nostalgic).test_it_chooses_nothing_older_than_its_lookback()
+        inheriting(EstimatorContract, Nostalgic).test_it_chooses_nothing_older_than_its_lookback()
 
 
 def test_an_executor_that_breaks_its_contract_is_found_out():
-    tests = tests_of(ExecutorContract, Careless)
+    tests = inheriting(ExecutorContract, Careless)
     with pytest.raises(AssertionError):
         tests.test_calls_have_as_many_devices_as_they_take_and_to_themselves()
     with pytest.raises(RuntimeError, match="gone"):
