@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager
 from typing import Final, TypeAlias
 
-from schedplan.errors import DamagedSnapshotError, WorkerLostError
+from schedplan.errors import BrokenPoolError, DamagedSnapshotError, WorkerLostError
 from schedplan.executors import DeviceExecutor, Resources, SerialExecutor
 from schedplan.journal import Outcome, RunFolder
 from schedplan.transition import Assignment, EpochEvent, Observer, advance
@@ -55,13 +56,18 @@ class Crew:
         return sum(devices for _, devices in self._running.values()) < self._executor.size
 
     def begin(self, assignment: Assignment, devices: int = 1) -> None:
-        """Have a slice trained, on so many devices."""
+        """Have a slice trained, on so many devices.
+
+        Raises:
+            BrokenPoolError: the executor has lost a process, and runs nothing any more.
+        """
         if isinstance(self._executor, DeviceExecutor):
             resources = Resources(devices, near=assignment.key)
             future = self._executor.submit_on(resources, advance, assignment)
         else:
             observe = self._tell if self._serial else None  # elsewhere the journal tells
-            future = self._executor.submit(advance, assignment, observe)
+            with _told_if_broken():
+                future = self._executor.submit(advance, assignment, observe)
         self._told.setdefault(assignment.key, assignment.trained + 1)
         self._running[future] = assignment, devices
 
@@ -70,6 +76,7 @@ class Crew:
 
         Raises:
             RunFolderError: somebody else has taken over the run.
+            BrokenPoolError: the executor has lost a process, and all slices with it.
         """
         done: set[Future[Outcome]] = set()
         while not done:
@@ -81,7 +88,9 @@ class Crew:
         for future in done:
             assignment, _ = self._running.pop(future)
             try:
-                yield assignment, future.result()
+                with _told_if_broken():
+                    outcome = future.result()
+                yield assignment, outcome
             except (WorkerLostError, DamagedSnapshotError) as error:
                 yield assignment, error
             except OSError:
@@ -107,3 +116,11 @@ class Crew:
             for record in records[self._told[key] :]:
                 self._on_event(EpochEvent(key, record))
             self._told[key] = len(records)
+
+
+@contextmanager
+def _told_if_broken() -> Iterator[None]:
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise BrokenPoolError(error) from error

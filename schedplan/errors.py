@@ -136,6 +136,17 @@ class ClusterError(SchedplanError):
         super().__init__(what, hint="run the same command again to go on")
 
 
+class BrokenPoolError(SchedplanError):
+    """A pool of `concurrent.futures` has lost a process; the run can be gone on with."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(
+            f"the executor is broken: {cause}",
+            hint="run again to go on; with schedplan.executors.ProcessExecutor, a lost process "
+            "costs no more than the epoch it was in",
+        )
+
+
 class DamagedSnapshotError(SchedplanError):
     """A snapshot is not what was saved; `snapshot` is its folder, relative to the run's."""
 

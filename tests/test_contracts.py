@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,8 +19,8 @@ from schedplan import (
     SimulatedTrainer,
     Where,
 )
-from schedplan.executors import ProcessExecutor, SerialExecutor
-from schedplan.knees import AtLeast, Stationarity
+from schedplan.executors import DeviceExecutor, ProcessExecutor, Resources, SerialExecutor
+from schedplan.knees import AtLeast, KneeEstimator, Stationarity, Verdict
 from schedplan.simulator import StagedTrainer
 from schedplan.testing.contracts import (
     EstimatorContract,
@@ -49,11 +49,14 @@ class TestExample(TrainerContract):
     params, metric = {"batch_size": 64, "learning_rate": 0.1}, "accuracy"
 
     def make(self):
+        return self.factory()()
+
+    def factory(self):
         pytest.importorskip("sklearn")
         sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
         from digits_trainer import make
 
-        return make()
+        return make
 
 
 class TestCurveFit(EstimatorContract):
@@ -109,10 +112,75 @@ class Forgetful(SimulatedTrainer):
         self._epoch = 0
 
 
-def test_a_contract_can_be_broken(tmp_path):
-    class Broken(TestSimulatedTrainer):
-        def make(self):
-            return Forgetful()
+class Reluctant(SimulatedTrainer):
+    """Leaves something of one transition for the next."""
 
+    def begin(self, params, start, seed):
+        before = getattr(self, "_epoch", 0)
+        super().begin(params, start, seed)
+        if start is not None:
+            self._epoch = before
+
+
+class Nostalgic(KneeEstimator):
+    """Goes back to models that are gone."""
+
+    def decide(self, scores, scale):
+        return Verdict(len(scores) > 40, (len(scores) - 1) * (len(scores) % 2), 0.5, "a whim")
+
+
+class Careless(DeviceExecutor):
+    """Gives every call the same device, whatever it takes, and says nothing of lost processes."""
+
+    def __init__(self):
+        self._pool = ProcessExecutor(["0", "0"])
+        self.size = self.workers = self.largest = 2
+
+    def submit_pickled(self, resources, call):
+        running, answered = self._pool.submit_pickled(Resources(1), call), Future()
+
+        def answer(ended):
+            if ended.exception():
+                answered.set_exception(RuntimeError("gone"))
+            else:
+                answered.set_result(ended.result())
+
+        running.add_done_callback(answer)
+        return answered
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def inheriting(contract, make):
+    """Return the tests of a contract, to be run on what `make` returns."""
+    return type("Tests", (contract,), {"make": staticmethod(make)})()
+
+
+def test_a_trainer_that_breaks_its_contract_is_found_out(tmp_path):
+    tests = inheriting(TestSimulatedTrainer, Forgetful)
     with pytest.raises(AssertionError):
-        Broken().test_a_transition_goes_on_from_a_snapshot_as_if_it_had_not_stopped(tmp_path)
+        tests.test_a_transition_goes_on_from_a_snapshot_as_if_it_had_not_stopped(tmp_path)
+    tests = inheriting(TestSimulatedTrainer, Reluctant)
+    (tmp_path / "next").mkdir()
+    with pytest.raises(AssertionError, match="left of the training before"):
+        tests.test_the_next_transition_begins_with_the_model_that_was_saved(tmp_path / "next")
+
+    class Local(SimulatedTrainer):
+        pass
+
+    with pytest.raises(AttributeError, match="local object"):
+        inheriting(TestSimulatedTrainer, Local).test_its_factory_can_be_sent_to_another_process()
+
+
+def test_an_estimator_that_breaks_its_contract_is_found_out():
+    with pytest.raises(AssertionError):
+        inheriting(EstimatorContract, Nostalgic).test_it_chooses_nothing_older_than_its_lookback()
+
+
+def test_an_executor_that_breaks_its_contract_is_found_out():
+    tests = inheriting(ExecutorContract, Careless)
+    with pytest.raises(AssertionError):
+        tests.test_calls_have_as_many_devices_as_they_take_and_to_themselves()
+    with pytest.raises(RuntimeError, match="gone"):
+        tests.test_a_process_that_ends_takes_its_own_call_alone()

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from processes import schedplan, start
 from test_cli import CONFIG
-from test_executors import NOISY, Mortal
+from test_executors import NOISY, Mortal, meet
 from test_solver import kinetics
 
 from schedplan import Patience, solve
 from schedplan.errors import UsageError, WorkerLostError
 from schedplan.executors import DaskExecutor, Resources
-from schedplan.executors.dask_worker import RESOURCE
+from schedplan.executors.dask_worker import RESOURCE, devices_of
 from schedplan.executors.engines import dask, local
 from schedplan.testing.contracts import ExecutorContract
 from schedplan.transition import RetryEvent
@@ -85,6 +85,43 @@ def test_calls_have_devices_and_their_errors_come_back(pool):
         pool.submit_on(Resources(3), abs, 1)
 
 
+def test_children_end_with_the_executor_they_have_worked_for(pool):
+    child = pool.submit(os.getpid).result()
+    pool.shutdown()
+    until(lambda: not is_alive(child), "nothing keeps the memory of a device")
+
+
+def test_a_worker_that_offers_more_devices_than_it_has_shares_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=4,
+            processes=False,
+            resources={RESOURCE: 4},
+            dashboard_address=":0",
+        ) as cluster,
+        cluster.get_client() as client,
+        DaskExecutor(client) as pool,
+    ):
+        calls = [pool.submit(meet_and_tell, tmp_path, 4) for _ in range(4)]
+        assert sorted(call.result() for call in calls) == ["5", "5", "7", "7"]
+        assert pool.submit_on(Resources(2), os.getenv, "SCHEDPLAN_DEVICES").result() == "5,7"
+        with pytest.raises(UsageError, match=r"asks for 3 devices; allowed: 1 to 2"):
+            pool.submit_on(Resources(3), abs, -1).result()
+
+
+def meet_and_tell(folder: Path, number: int) -> str:
+    """Return the devices of a call, once so many are here at the same time."""
+    meet(folder, number)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_devices_that_cannot_be_shared_evenly_are_refused():
+    with pytest.raises(UsageError, match=r"offers device=3, which 2 .*allowed: up to 2, or a mult"):
+        devices_of("0,1", 3)
+
+
 class TestDask(ExecutorContract):
     @pytest.fixture(autouse=True)
     def _cluster(self, address: str) -> None:
@@ -112,19 +149,63 @@ def stay(folder: Path) -> None:
 
 
 def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path, pool, monkeypatch):
-    begun, mine = tmp_path / "begun", tmp_path / "mine"
-    begun.mkdir()
+    there, mine = tmp_path / "there", tmp_path / "mine"
+    there.mkdir()
     mine.mkdir()
     monkeypatch.chdir(mine)
-    others = [pool.submit_on(Resources(2), stay, begun) for _ in range(2)]
-    while len(list(begun.iterdir())) < 2:
-        time.sleep(0.01)
+    others = [pool.submit_on(Resources(2), stay, there) for _ in range(2)]
+    begun(there, 2)
     call = pool.submit(abs, -1)  # there is no device for it yet
     mine.rename(tmp_path / "yours")
-    (begun / "end").touch()
+    (there / "end").touch()
     with pytest.raises(UsageError, match=r"a worker of the cluster lacks .*/mine'"):
         call.result()
     assert not any(other.exception() for other in others)
+
+
+def stay_below(folder: Path) -> None:
+    """Say in a folder what process is here, and below which; stay."""
+    (folder / f"{os.getppid()}-{os.getpid()}").touch()
+    time.sleep(1000)
+
+
+def test_cancelling_waits_for_no_worker_that_is_frozen(tmp_path, address, monkeypatch, caplog):
+    """Not at all for one that has nothing to do with it, and not for long for one that has."""
+    monkeypatch.setattr("schedplan.executors.dask._PATIENCE", 0.5)
+    pool = DaskExecutor(address)
+    calls = [pool.submit_on(Resources(2), stay_below, tmp_path)]
+    (frozen,) = begun(tmp_path, 1)
+    calls.append(pool.submit_on(Resources(2), stay_below, tmp_path))
+    (other,) = begun(tmp_path, 2) - {frozen}
+    worker, child = map(int, frozen.split("-"))
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        for call in calls:
+            call.cancel()
+        with pytest.raises(WorkerLostError):
+            calls[1].result(timeout=60)
+        assert not is_alive(int(other.split("-")[1]))
+        assert "does not answer" not in caplog.text
+        with pytest.raises(WorkerLostError, match="cancelled"):
+            calls[0].result(timeout=60)
+        assert "does not answer (not for 0.5 seconds)" in caplog.text
+        pool.shutdown()
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    until(lambda: not is_alive(child), "what was given up ends once the worker goes on")
+
+
+def begun(folder: Path, number: int) -> set[str]:
+    """Return who has begun, once there are so many."""
+    until(lambda: len(list(folder.iterdir())) >= number, "all have begun")
+    return {path.name for path in folder.iterdir()}
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
 
 
 HELD_TRAINER = """\
@@ -205,10 +286,7 @@ def test_a_driver_that_was_ended_leaves_nothing_behind_and_can_go_on(whole, addr
     assert not any(map(is_alive, search.processes()))
     with search.held(epoch=2) as driver:
         driver.kill()
-    deadline = time.monotonic() + 20
-    while any(map(is_alive, search.processes())):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: not any(map(is_alive, search.processes())), "children end with their driver")
     assert search.goes_on_to_the_same_plan()
 
 

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, wait
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -26,7 +27,7 @@ from schedplan import (
     build_graph,
     solve,
 )
-from schedplan.errors import ConfigError, UsageError, WorkerLostError
+from schedplan.errors import BrokenPoolError, ConfigError, UsageError, WorkerLostError
 from schedplan.executors import ProcessExecutor, Resources, SerialExecutor
 from schedplan.graph import basic
 from schedplan.journal import RunFolder
@@ -286,6 +287,19 @@ def test_a_killed_worker_costs_no_more_than_its_epoch(tmp_path, lives):
         plan = solve(problem, tmp_path / "run", executor=pool, on_event=events.append)
     assert plan.stages == solve(kinetics(NOISY, estimator=Patience(2))).stages
     assert sum(isinstance(event, RetryEvent) for event in events) == lives
+
+
+def test_a_lost_process_of_a_standard_pool_ends_a_run_that_can_go_on(tmp_path):
+    (tmp_path / "lives").mkdir()
+    (tmp_path / "lives" / "one").touch()
+    problem = kinetics(partial(Mortal, tmp_path / "lives"), estimator=Patience(2))
+    message = r"the executor is broken: .*; run again to go on; with .*ProcessExecutor"
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for _ in range(2):  # the second time, it takes nothing any more
+            with pytest.raises(BrokenPoolError, match=message):
+                solve(problem, tmp_path / "run", executor=pool)
+    plan = solve(problem, tmp_path / "run")
+    assert plan.stages == solve(kinetics(NOISY, estimator=Patience(2))).stages
 
 
 class Doomed(SimulatedTrainer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -12,20 +12,25 @@ from urllib.parse import urlsplit
 
 from schedplan.errors import ClusterError, UsageError, WorkerLostError, missing
 from schedplan.executors.base import DeviceExecutor, Resources
-from schedplan.executors.dask_worker import RESOURCE, end, run
+from schedplan.executors.dask_worker import RESOURCE, end, end_idle, run
 from schedplan.executors.processes import preparation
 
+log = logging.getLogger(__name__)
+
 _LOST = "the connection to the Dask scheduler is lost"
+_PATIENCE = 5.0  # seconds that a worker has to do what it is asked; it may be frozen, or cut off
 
 
 class DaskExecutor(DeviceExecutor):
     """Runs calls in child processes of the workers of a cluster, see `ProcessExecutor`.
 
     Workers offer devices as the resource `RESOURCE`; their names are those of a worker's
-    `CUDA_VISIBLE_DEVICES`, if it has any. All machines see the run folder, and the folder in which
-    the driver was started, under the same path and can import the same modules. Workers that join
-    later take over from those that leave; how many calls run at a time is what was there at first,
-    until the next executor counts anew. Whoever can reach a scheduler can run code on its cluster.
+    `CUDA_VISIBLE_DEVICES`, if it has any. A worker that offers a multiple of what it has shares
+    each device between calls, and a call has no more than there are. All machines see the run
+    folder, and the folder in which the driver was started, under the same path and can import the
+    same modules. Workers that join later take over from those that leave; how many calls run at a
+    time is what was there at first, until the next executor counts anew. Whoever can reach a
+    scheduler can run code on its cluster.
 
     A call raises `ClusterError` when the connection to the scheduler is lost: children end by
     themselves then, and what was searched can be gone on with.
@@ -80,10 +85,19 @@ class DaskExecutor(DeviceExecutor):
         return _Call(self._client, task)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster as it is; see `concurrent.futures.Executor`."""
+        """End the children that wait for further calls; see `concurrent.futures.Executor`.
+
+        They held on to their trainers, and to the memory of devices. Another driver's that have
+        nothing to do just then are started anew for its next calls.
+        """
+        if self._client.status == "running":
+            self._client.sync(self._end_idle)
         if self._own:
             with _silenced(self._client.status != "running"):
                 self._client.close()
+
+    async def _end_idle(self) -> None:
+        await _in_time(self._client.run(end_idle, on_error="ignore"))
 
 
 class _Call(Future[Any]):
@@ -96,14 +110,27 @@ class _Call(Future[Any]):
         task.add_done_callback(self._take)
 
     def cancel(self) -> bool:
-        try:
-            if self._client.status == "running":
-                self._client.run(end, self._task.key, on_error="ignore")
-            self._fail(WorkerLostError("the call was cancelled"))
-            self._task.cancel()
-        except Exception as error:  # it must not hide what the call is cancelled for
-            self._fail(_no_answer(error))
+        if self._client.status == "running":
+            # There, so that many calls are ended side by side.
+            self._client.loop.add_callback(self._end)
+        else:
+            self._fail(_cancelled())
         return False
+
+    async def _end(self) -> None:
+        """End the call; who waits for it hears of it once nothing of it runs, as far as workers
+        answer."""
+        try:
+            await _in_time(self._end_where_it_runs())
+        finally:
+            self._fail(_cancelled())
+            await self._task.cancel()
+
+    async def _end_where_it_runs(self) -> None:
+        key = self._task.key
+        running = (await self._client.processing()).items()
+        workers = [worker for worker, keys in running if key in keys]
+        await self._client.run(end, key, workers=workers, on_error="ignore")
 
     def _take(self, task: Any) -> None:
         """End as the task has."""
@@ -118,7 +145,7 @@ class _Call(Future[Any]):
             else:
                 self._fail(error or self._dropped())
         except Exception as failure:  # whoever waits must hear of anything
-            self._fail(_no_answer(failure))
+            self._fail(ClusterError(f"the Dask cluster does not answer: {failure}"))
 
     def _dropped(self) -> ClusterError:
         connected = self._client.status == "running"
@@ -129,8 +156,19 @@ class _Call(Future[Any]):
             self.set_exception(error)
 
 
-def _no_answer(error: Exception) -> ClusterError:
-    return ClusterError(f"the Dask cluster does not answer: {error}")
+def _cancelled() -> WorkerLostError:
+    return WorkerLostError("the call was cancelled")
+
+
+async def _in_time(asked: Awaitable[object]) -> None:
+    """Wait for what workers were asked to do; go on without those that do not answer."""
+    from asyncio import wait_for  # slow to import, and only Dask needs it
+
+    try:
+        await wait_for(asked, _PATIENCE)
+    except OSError as error:  # a `TimeoutError` is one, too
+        reason = str(error) or f"not for {_PATIENCE:g} seconds"
+        log.warning("a Dask worker does not answer (%s): what runs there may go on", reason)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as StillRunning
 from functools import cache
+from math import ceil
 from multiprocessing import spawn
 from typing import Any
 
@@ -54,14 +55,46 @@ async def end(key: str, dask_worker: Any) -> None:
         await to_thread(_bench(dask_worker).end, key)
 
 
+def end_idle(dask_worker: Any) -> None:
+    """End the children of this worker that have nothing to do, and what they keep in memory."""
+    if RESOURCE in dask_worker.state.total_resources:
+        _bench(dask_worker).end_idle()
+
+
+def devices_of(visible: str, count: int) -> int | list[str]:
+    """Return what a worker has that offers `count` devices: their names, or how many.
+
+    Args:
+        visible: its `CUDA_VISIBLE_DEVICES`, empty if it has none.
+        count: from 1; beyond the names, each device is shared, by as many calls as any other.
+
+    Raises:
+        UsageError: the devices cannot be shared evenly.
+
+    Example:
+        >>> devices_of("0,1,2", 2), devices_of("0,1", 4), devices_of("", 4)
+        (['0', '1'], ['0', '1', '0', '1'], 4)
+    """
+    names = [name for name in visible.split(",") if name]
+    if not names:
+        return count
+    if count > len(names) and count % len(names):
+        raise UsageError(
+            f"a worker of the cluster offers {RESOURCE}={count}, which {len(names)} devices "
+            f"cannot share evenly: CUDA_VISIBLE_DEVICES is {visible!r}",
+            where=socket.gethostname(),
+            allowed=f"up to {len(names)}, or a multiple of it",
+        )
+    return (names * ceil(count / len(names)))[:count]
+
+
 class _Bench:
     """Where the calls of a worker are done."""
 
     def __init__(self, worker: Any) -> None:
         self._worker = worker
         count = int(worker.state.total_resources[RESOURCE])
-        names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        self._pool = ProcessExecutor(names[:count] if len(names) >= count else count)
+        self._pool = ProcessExecutor(devices_of(os.environ.get("CUDA_VISIBLE_DEVICES", ""), count))
         self._lock = threading.Lock()
         self._calls: set[tuple[str, Future[Any]]] = set()  # a task may be handed out twice
         self._ended: set[str] = set()
@@ -92,6 +125,9 @@ class _Bench:
         for call in calls:
             call.cancel()
         wait(calls)
+
+    def end_idle(self) -> None:
+        self._pool.end_idle()
 
     def _is_wanted(self, key: str) -> bool:
         """Return whether the cluster waits for a task of this worker."""

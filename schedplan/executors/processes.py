@@ -90,6 +90,14 @@ class ProcessExecutor(DeviceExecutor):
         while wait and (child := self._any_child()):
             child.thread.join()
 
+    def end_idle(self) -> None:
+        """End the children that have nothing to do, and with them what they keep in memory; new
+        ones are started once there is something."""
+        with self._lock:
+            for child in self._children:
+                if child.idle:
+                    child.end()
+
     def drop(self, call: _Call) -> bool:
         """Take back a call that waits, and return True; end the process of one that runs."""
         with self._lock:

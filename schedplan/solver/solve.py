@@ -46,8 +46,10 @@ def solve(
             that is continued. None: a temporary folder, removed in the end with the model. With a
             Pareto frontier, the plans that trade score for cost are written to its `front/`.
         options: how to search; `SearchOptions()` by default.
-        executor: where transitions run; in this process, one by one, by default. A pool of
-            threads needs a trainer without global random state.
+        executor: where transitions run; in this process, one by one, by default. Those of
+            `concurrent.futures` give transitions no devices; a process that is lost ends the run,
+            which can be gone on with. A pool of threads needs a trainer without global random
+            state, and an interrupt waits for the slices under way.
         workers: how many transitions the executor trains at a time; by default what a pool of ours
             or of `concurrent.futures` says of itself, and all that is ready of other executors.
         on_event: called with every event, in this thread.
@@ -66,6 +68,7 @@ def solve(
         RunFailedError: if so many transitions have failed that no final state can be reached.
         BudgetError: if the budget ended before a final state was reached.
         RunFolderError: if `folder` belongs to another problem or is in use.
+        BrokenPoolError: if an executor of `concurrent.futures` has lost a process.
         UsageError: what the user has to mend first, such as an unknown metric.
 
     Example:

@@ -16,6 +16,7 @@ import copy
 import math
 import os
 import pickle
+import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from schedplan.errors import SchedplanError, UsageError
+from schedplan.errors import UsageError, WorkerLostError
 from schedplan.executors import DeviceExecutor, Resources
 from schedplan.graph import basic, build_graph
 from schedplan.knees import FixedEpochs, KneeEstimator, Verdict
@@ -34,15 +35,21 @@ from schedplan.rules import Fixed, Rule
 from schedplan.simulator import SimulatedTrainer
 from schedplan.solver import Problem, solve
 from schedplan.space import INITIAL, Axis, Space
+from schedplan.testing.calls import stay, visit
 from schedplan.testing.strategies import curves
-from schedplan.trainer import Trainer, scale_of
+from schedplan.trainer import Trainer, TrainerFactory, scale_of
 
 _inherited = settings(suppress_health_check=[HealthCheck.differing_executors], deadline=None)
 """For tests that several classes inherit."""
 
+_PATIENCE = 60.0  # seconds to wait for what has to happen
+
 
 class TrainerContract(ABC):
     """What `schedplan.Trainer` promises.
+
+    That `begin` takes the model alone from a snapshot, and not its optimiser, is up to the author:
+    no test can tell one from the other in any trainer.
 
     Attributes:
         params: the hyperparameters of a state to train under.
@@ -58,6 +65,13 @@ class TrainerContract(ABC):
     @abstractmethod
     def make(self) -> Trainer:
         """Return a new trainer."""
+
+    def factory(self) -> TrainerFactory:
+        """Return what a search is given to make trainers; their class unless overridden."""
+        return type(self.make())
+
+    def test_its_factory_can_be_sent_to_another_process(self) -> None:
+        assert isinstance(pickle.loads(pickle.dumps(self.factory()))(), Trainer)
 
     def test_it_has_the_five_verbs(self) -> None:
         assert isinstance(self.make(), Trainer)
@@ -107,6 +121,9 @@ class TrainerContract(ABC):
         successor = self.make()
         successor.begin(self.params, tmp_path / "one", 1)
         assert self._score(successor) == score
+        expected = self._scores(successor, 2)
+        successor.begin(self.params, tmp_path / "one", 1)
+        assert self._scores(successor, 2) == expected, "something is left of the training before"
 
     def _begun(self) -> Trainer:
         trainer = self.make()
@@ -196,6 +213,18 @@ class EstimatorContract(ABC):
         assert (up.stop, up.epoch) == (down.stop, down.epoch)
         assert up.score == pytest.approx(-down.score)
 
+    @_inherited
+    @given(scores=curves(noise=0))
+    def test_it_chooses_nothing_older_than_its_lookback(self, scores: tuple[float, ...]) -> None:
+        """Such models are gone. Noise may lead an estimator that fits a curve further back."""
+        estimator, oldest = self.make(), 0
+        for epochs in range(1, len(scores) + 1):
+            verdict = estimator(scores[:epochs], "max")
+            assert verdict.epoch >= oldest
+            oldest = max(oldest, verdict.epoch - estimator.lookback)
+            if verdict.stop:
+                break
+
     def test_it_can_be_sent_to_another_process(self) -> None:
         assert pickle.loads(pickle.dumps(self.make())) == self.make()
 
@@ -205,7 +234,7 @@ class ExecutorContract(ABC):
 
     @abstractmethod
     def make(self) -> Executor:
-        """Return a new executor."""
+        """Return a new executor; of its devices, no two have the same name."""
 
     def test_it_returns_and_raises_what_calls_do(self) -> None:
         with self.make() as executor:
@@ -229,34 +258,63 @@ class ExecutorContract(ABC):
         assert plan == solve(problem)
 
     def test_it_has_the_devices_that_it_says(self) -> None:
-        with self.make() as executor:
-            if isinstance(executor, DeviceExecutor):
-                assert executor.largest >= 1
-                assert executor.submit_on(Resources(executor.largest), abs, -1).result() == 1
-                with pytest.raises(UsageError, match="devices; allowed: 1 to"):
-                    executor.submit_on(Resources(executor.largest + 1), abs, -1)
+        with self._device_executor() as executor:
+            assert executor.largest >= 1
+            assert executor.submit_on(Resources(executor.largest), abs, -1).result() == 1
+            with pytest.raises(UsageError, match="devices; allowed: 1 to"):
+                executor.submit_on(Resources(executor.largest + 1), abs, -1)
+
+    def test_calls_have_as_many_devices_as_they_take_and_to_themselves(self) -> None:
+        with self._device_executor() as executor:
+            counts = [1, executor.largest] * 2 + [1] * executor.size
+            calls = [executor.submit_on(Resources(count), visit, 0.2) for count in counts]
+            visits = [(call.result(), count) for call, count in zip(calls, counts, strict=True)]
+        for here, count in visits:
+            assert not here.devices or len(set(here.devices)) == len(here.devices) == count
+            others = [
+                (other, taken)
+                for other, taken in visits  # clocks of two machines cannot be compared
+                if other.host == here.host and other.begun <= here.begun < other.ended
+            ]
+            assert len(others) <= executor.workers
+            assert sum(taken for _, taken in others) <= executor.size
+            named = [name for other, _ in others for name in other.devices]
+            assert len(set(named)) == len(named), "a device was given to two calls at a time"
+
+    def test_a_process_that_ends_takes_its_own_call_alone(self) -> None:
+        with self._device_executor() as executor:
+            lost = executor.submit(signal.raise_signal, signal.SIGKILL)
+            other = executor.submit(abs, -1)
+            with pytest.raises(WorkerLostError):
+                lost.result()
+            assert other.result() == 1
+            assert executor.submit(abs, -2).result() == 2
 
     def test_cancelling_ends_what_runs(self, tmp_path: Path) -> None:
-        with self.make() as executor:
-            if isinstance(executor, DeviceExecutor):
-                call = executor.submit(_stay, tmp_path)
-                while not (begun := list(tmp_path.iterdir())):
-                    time.sleep(0.01)
-                call.cancel()
-                with pytest.raises(SchedplanError):
-                    call.result()
-                with pytest.raises(ProcessLookupError):
-                    os.kill(int(begun[0].name), 0)
-                assert executor.submit(abs, -1).result() == 1
+        with self._device_executor() as executor:
+            call = executor.submit(stay, tmp_path)
+            deadline = time.monotonic() + _PATIENCE
+            while not (begun := list(tmp_path.iterdir())):
+                assert time.monotonic() < deadline, "the call does not begin"
+                time.sleep(0.01)
+            call.cancel()
+            with pytest.raises(WorkerLostError):
+                call.result(_PATIENCE)
+            with pytest.raises(ProcessLookupError):
+                os.kill(int(begun[0].name), 0)
+            assert executor.submit(abs, -1).result() == 1
 
     def test_it_says_what_cannot_be_sent(self) -> None:
-        with self.make() as executor:
-            if isinstance(executor, DeviceExecutor):
-                with pytest.raises(UsageError, match="cannot be sent"):
-                    executor.submit(lambda: 1)
+        with (
+            self._device_executor() as executor,
+            pytest.raises(UsageError, match="cannot be sent"),
+        ):
+            executor.submit(lambda: 1)
 
-
-def _stay(folder: Path) -> None:
-    """Run until this process is ended, whose number is noted in a folder."""
-    (folder / str(os.getpid())).touch()
-    time.sleep(1000)
+    def _device_executor(self) -> DeviceExecutor:
+        """Return a new executor, for a test of one that has devices."""
+        executor = self.make()
+        if not isinstance(executor, DeviceExecutor):
+            executor.shutdown()
+            pytest.skip("a test of executors that have devices")
+        return executor

@@ -113,15 +113,15 @@ def graphs(draw: st.DrawFn, max_transitions: int = 30) -> Drawn:
 
 
 @st.composite
-def curves(draw: st.DrawFn, max_epochs: int = 60) -> tuple[float, ...]:
+def curves(draw: st.DrawFn, max_epochs: int = 60, noise: float = 0.02) -> tuple[float, ...]:
     """Draw the scores of a training, epoch 0 first: rising to a limit, with a decline or without,
-    and noisy."""
+    each up to `noise` too high or too low."""
     count = draw(st.integers(1, max_epochs))
     first, gain = draw(st.floats(0, 0.5)), draw(st.floats(0, 0.5))
     rate, decline = draw(st.floats(0.01, 1.0)), draw(st.floats(0, 0.005))
-    noise = st.floats(-0.02, 0.02)
+    error = st.floats(-noise, noise)
     return tuple(
-        first + gain * (1 - math.exp(-rate * epoch)) - decline * epoch + draw(noise)
+        first + gain * (1 - math.exp(-rate * epoch)) - decline * epoch + draw(error)
         for epoch in range(count)
     )
 
