@@ -28,14 +28,19 @@ from schedplan.testing.faults import strike
 @pytest.mark.parametrize(
     ("scene", "fault", "every"),
     [
-        ("search", "kill", 5),
-        ("search", "full disk", 17),
-        ("resumed", "kill", 7),
+        ("search", "kill", 9),
+        ("search", "full disk", 29),
+        ("search", "power cut", 17),
+        ("search", "lost content", 37),
+        ("resumed", "kill", 13),
         ("resumed", "full disk", 37),
-        ("restoring", "kill", 5),
+        ("resumed", "power cut", 19),
+        ("restoring", "kill", 7),
         ("restoring", "full disk", 29),
+        ("restoring", "power cut", 11),
         ("replay", "kill", 11),
-        ("processes", "kill", 61),
+        ("replay", "power cut", 17),
+        ("processes", "kill", 97),
     ],
 )
 def test_a_fault_at_any_change_of_a_file_changes_neither_the_answer_nor_what_is_left(
@@ -46,6 +51,45 @@ def test_a_fault_at_any_change_of_a_file_changes_neither_the_answer_nor_what_is_
     swept = subprocess.run(command, capture_output=True, text=True)
     assert swept.returncode == 0, swept.stderr
     assert int(swept.stdout) > 100
+
+
+def write(file: Path) -> None:
+    """Write a file as whoever wants it to survive does not: nothing is synchronised."""
+    file.with_name("new").write_text("new")
+    file.with_name("new").rename(file)
+
+
+def synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("fault", "synchronised", "left"),
+    [
+        ("kill", [], {"file": "new"}),
+        ("power cut", [], {"file": "old"}),
+        ("power cut", ["run"], {"file": ""}),
+        ("power cut", ["run/file"], {"file": "old"}),
+        ("power cut", ["run/file", "run"], {"file": "new"}),
+        ("lost content", [], {"file": ""}),
+        ("lost content", ["run/file"], {"file": "new"}),
+    ],
+)
+def test_a_machine_that_fails_leaves_what_was_synchronised(tmp_path, fault, synchronised, left):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "file").write_text("old")
+
+    def work() -> None:
+        write(folder / "file")
+        for name in synchronised:
+            synchronise(tmp_path / name)
+        (folder / "last").mkdir()
+
+    assert strike(work, folder, 3 + len(synchronised), fault)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == left
 
 
 def test_a_journal_torn_anywhere_changes_nothing(tmp_path):
