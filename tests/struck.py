@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -55,6 +56,7 @@ def search(
     pruning: Pruning = NONE,
     retry: bool = False,
     on_event: Observer = lambda event: None,
+    executor: Executor | None = None,
     **options,
 ) -> Plan:
     with_options = SearchOptions(pruning=pruning, **options)
@@ -63,6 +65,7 @@ def search(
         folder,
         options=with_options,
         config={"any": 1},
+        executor=executor,
         retry_failed=retry,
         on_event=on_event,
     )
@@ -72,6 +75,11 @@ def search_on(folder: Path, **options) -> None:
     """Search; that transitions have failed before, and none is left, is no fault."""
     with suppress(RunFailedError):
         search(folder, **options)
+
+
+def search_with_processes(folder: Path, **options) -> None:
+    with ProcessExecutor(2) as executor:
+        search_on(folder, executor=executor, **options)
 
 
 def files(folder: Path) -> set[str]:
@@ -102,18 +110,6 @@ def cut_off(folder: Path, on_event: Observer) -> None:
 
     with suppress(KeyboardInterrupt):
         search(folder, on_event=stop)
-
-
-def search_with_processes(folder: Path, on_event: Observer = lambda event: None) -> None:
-    with ProcessExecutor(2) as executor:
-        solve(
-            small(),
-            folder,
-            options=SearchOptions(pruning=NONE),
-            config={"any": 1},
-            executor=executor,
-            on_event=on_event,
-        )
 
 
 @cache
@@ -201,6 +197,30 @@ def sweep(scene: str, fault: Fault, every: int, place: Path) -> int:
         shutil.rmtree(folder)
     assert not strike(partial(work, place / "end"), place / "end", 10 * number), "no fault"
     return number
+
+
+def tear(every: int, place: Path) -> int:
+    """Cut a journal of three epochs off at every so many bytes; return how many there were."""
+
+    def stop(event: Event) -> None:
+        if isinstance(event, EpochEvent) and event.record.epoch == 2:
+            raise KeyboardInterrupt
+
+    search(place / "whole")
+    with suppress(KeyboardInterrupt):
+        search(place / "cut", on_event=stop)
+    (journal,) = (place / "cut").glob("transitions/*/1/epochs.jsonl")
+    content = journal.read_bytes()
+    assert content.count(b"\n") == 3
+    for length in range(0, len(content), every):
+        torn = place / f"{length}"
+        shutil.copytree(place / "cut", torn)
+        (torn / journal.relative_to(place / "cut")).write_bytes(content[:length])
+        search(torn)
+        assert answer(torn) == answer(place / "whole"), length
+        assert files(torn) == files(place / "whole"), length
+        shutil.rmtree(torn)
+    return len(content)
 
 
 def results(folder: Path) -> set[str]:

@@ -9,7 +9,7 @@ A killed process leaves all that it wrote; a machine that fails leaves what was 
 anything between that and all. Here it leaves one of two extremes. After a `power cut`, every file
 has the content, and every folder the names, of its last `fsync`. After `lost content` that holds
 for files alone, and all names are as the process left them: a file that was renamed before its
-`fsync` has its new name, and is empty.
+`fsync` has its new name, and is empty. What other processes make sure of is not known to either.
 """
 
 from __future__ import annotations
