@@ -188,7 +188,7 @@ def confirm(
 
     Example:
         >>> import tempfile
-        >>> from schedplan import SimulatedTrainer
+        >>> from schedplan import SimulatedTrainer, Stage
         >>> stage = Stage("0.1", {"rate": 0.1}, epochs=3, score=0.9, observed=0.8, seed=1)
         >>> plan = Plan("demo", metric="quality", mode="max", score=0.9, stages=(stage,))
         >>> with tempfile.TemporaryDirectory() as folder:

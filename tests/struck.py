@@ -97,7 +97,7 @@ def answer(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def cut_off(folder: Path, on_event: Observer) -> None:
+def cut_off(folder: Path, on_event: Observer = lambda event: None) -> None:
     """Search until the second transition has an epoch."""
     seen = set()
 

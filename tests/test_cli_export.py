@@ -106,4 +106,4 @@ def test_a_plan_that_is_missing_or_empty_is_told():
         export(make_plan(), "--to", "json")
     Path("plan.yaml").unlink()
     result = CliRunner().invoke(app, ["export", ".", "--to", "json"])
-    assert "cannot read the plan" in str(result.exception)
+    assert "the file cannot be read" in str(result.exception)
