@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 
 # Machines are shared and slow at times: no test may depend on how long an example takes. Nor on
-# what is drawn: for what fails, a change is to blame and not chance (benchmarks/fuzz.py draws anew).
+# what is drawn: a change is to blame for what fails, not chance (benchmarks/fuzz.py draws anew).
 settings.register_profile(
     "schedplan",
     deadline=None,
