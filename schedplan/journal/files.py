@@ -54,7 +54,7 @@ def write_bytes(path: Path, content: bytes, via: Path | None = None) -> None:
         FileNotFoundError: there is no folder `via` (any more).
     """
     make_folder(path.parent)
-    temporary = _beside(via / path.name if via else path)
+    temporary = beside(via / path.name if via else path)
     try:
         with _naming(path), temporary.open("wb") as stream:
             stream.write(content)
@@ -94,7 +94,7 @@ def publish_folder(folder: Path, fill: Callable[[Path], object]) -> None:
     Raises:
         FileNotFoundError: where it is to appear, there is no folder (any more).
     """
-    temporary = _beside(folder)
+    temporary = beside(folder)
     if temporary.exists():  # left by a process of the same number that was killed
         shutil.rmtree(temporary)
     temporary.mkdir()
@@ -132,7 +132,7 @@ def move_folder(source: Path, target: Path) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder, if it is there, so that nobody finds half of it."""
-    hidden = _beside(folder, "old")
+    hidden = beside(folder, "old")
     shutil.rmtree(hidden, ignore_errors=True)  # left by a process of the same number
     with suppress(FileNotFoundError):
         folder.rename(hidden)
@@ -156,7 +156,7 @@ def sweep(folder: Path, places: Iterable[str]) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _beside(path: Path, what: str = "new") -> Path:
+def beside(path: Path, what: str = "new") -> Path:
     """Return a hidden name of this process' own, in the same folder."""
     return path.with_name(f".{path.name}.{what}{os.getpid()}")
 

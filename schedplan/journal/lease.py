@@ -17,7 +17,7 @@ from typing import Final
 from uuid import uuid4
 
 from schedplan.errors import RunFolderError
-from schedplan.journal.files import write_text
+from schedplan.journal.files import beside, write_text
 
 RENEWED: Final = 10.0
 """Seconds between renewals."""
@@ -94,14 +94,14 @@ class Lease:
 
         Both times are of the clock of whoever keeps the disk, however wrong that of a machine is.
         """
-        beside = self._file.with_name(f".{self._file.name}.new{os.getpid()}")
-        beside.touch()
+        fresh = beside(self._file)
+        fresh.touch()
         try:
-            return beside.stat().st_mtime - self._file.stat().st_mtime
+            return fresh.stat().st_mtime - self._file.stat().st_mtime
         except FileNotFoundError:  # he has just let it go
             return math.inf
         finally:
-            beside.unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEWED):

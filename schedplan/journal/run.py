@@ -140,8 +140,8 @@ class RunFolder:
             RunFolderError: if the folder holds another configuration or was made with other data
                 (the message shows what differs), or holds something else altogether.
         """
-        self._recognise()
         if not self.config_file.exists():
+            self._recognise()
             self._bind(config)
             return
         bound = self.config()
