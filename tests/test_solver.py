@@ -11,7 +11,7 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from watched import watched
 
@@ -358,6 +358,30 @@ def test_a_replay_begins_with_the_searchs_model_even_if_its_first_state_kept_no_
         assert outcomes[-1].observed == pytest.approx(plan.stages[-1].observed)
         return
     raise AssertionError("no problem whose plan leaves out its first state")
+
+
+@few
+@given(drawn=graphs(), seed=st.integers(0, 1000))
+def test_a_plan_ends_where_its_score_was_measured_and_so_does_its_replay(drawn: Drawn, seed):
+    trainer = partial(SimulatedTrainer, noise=0.2)
+    plan = solve(Problem(drawn.graph, trainer, "top1", estimator=ESTIMATOR, seed=seed))
+    assert by_label(drawn.graph, plan.path[-1].state) in drawn.graph.finals
+    assert plan.score == plan.path[-1].score
+    assume(plan.stages)
+    with tempfile.TemporaryDirectory() as folder:
+        *_, last = replay(plan, trainer, Path(folder))
+    assert last.observed == pytest.approx(plan.path[-1].observed)
+
+
+def test_a_plan_names_its_final_state_even_if_no_epoch_was_kept_there():
+    plans = (
+        solve(kinetics(partial(SimulatedTrainer, problem=problem), estimator=ESTIMATOR))
+        for problem in range(30)
+    )
+    plan = next(plan for plan in plans if plan.final)
+    assert plan.final.epochs == 0
+    assert plan.final.state.endswith("_128_0.0004")
+    assert plan.stages[-1].state != plan.final.state
 
 
 @pytest.mark.parametrize(

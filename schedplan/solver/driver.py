@@ -10,7 +10,7 @@ from functools import cache
 from itertools import count
 from typing import TypeAlias
 
-from schedplan.crew import Crew
+from schedplan.crew import TrainingCrew
 from schedplan.errors import ConfigError, DamagedSnapshotError, WorkerLostError
 from schedplan.frontier import Label
 from schedplan.graph import Transition
@@ -75,7 +75,7 @@ class Driver:
             problem.graph, problem.mode, options.frontier, options.pruning, cost, options.order
         )
         self.ledger = Ledger(options.budget, cost, problem.graph, run)
-        self._crew = Crew(executor, run, self._note_epoch, workers)
+        self._crew = TrainingCrew(executor, run, self._note_epoch, workers)
         self._check_devices()
         self._running: dict[int, tuple[Trial, Grant]] = {}
         self._most = most_snapshots(problem, options, workers, keep_snapshots)
@@ -181,7 +181,7 @@ class Driver:
     def _submit(self, trial: Trial, grant: Grant) -> None:
         assignment = self._assignment(trial, grant)
         self._running[assignment.slice] = trial, grant
-        self._crew.begin(assignment, self.options.devices_of(trial.target))
+        self._crew.train(assignment, self.options.devices_of(trial.target))
 
     def _assignment(self, trial: Trial, grant: Grant) -> Assignment:
         source, training = trial.source, self._trainings[trial]
@@ -256,7 +256,7 @@ class Driver:
 
     def _collect(self) -> None:
         """Take in every slice that has ended; wait until there is one."""
-        for assignment, result in self._crew.collect():
+        for assignment, result in self._crew.ended():
             trial, grant = self._running.pop(assignment.slice)
             if isinstance(result, Outcome):
                 self._take_in(trial, result)

@@ -182,13 +182,15 @@ def _publish_front(driver: Driver, provenance: Mapping[str, Any]) -> None:
 def _plan(driver: Driver, label: Label, provenance: Mapping[str, Any]) -> Plan:
     """Return the plan that leads to `label`."""
     problem, stages = driver.problem, list(_stages(label))
+    first, last = stages[0], stages[-1]
     return Plan(
         name=problem.name,
         metric=problem.metric,
         mode=problem.mode,
-        score=stages[-1].score,
-        initial=stages[0] if stages[0].epochs == 0 else None,
+        score=last.score,
+        initial=None if first.epochs else first,
         stages=tuple(stage for stage in stages if stage.epochs > 0),
+        final=None if last.epochs or last is first else last,
         complete=driver.search.finished,
         provenance=dict(provenance),
     )
