@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from schedplan.crew import Crew
+from schedplan.crew import TrainingCrew
 from schedplan.errors import PlanError, RunFailedError
 from schedplan.executors import DeviceExecutor, SerialExecutor
 from schedplan.journal import (
@@ -86,7 +86,7 @@ class _Course:
         self.stages = dict(enumerate(plan.path, start=1 if plan.initial is None else 0))
         self._plan, self._trainer, self._run = plan, trainer, run
         self._seed, self._on_event = seed, on_event
-        self._crew = Crew(executor, run, on_event)
+        self._crew = TrainingCrew(executor, run, on_event)
         self._devices = executor.largest if isinstance(executor, DeviceExecutor) else 1
 
     def outcomes(self) -> list[Outcome]:
@@ -150,8 +150,8 @@ class _Course:
                 estimator=FixedEpochs(stage.epochs),
                 trainer=self._trainer,
             )
-            self._crew.begin(assignment, self._devices)
-            ((_, result),) = self._crew.collect()
+            self._crew.train(assignment, self._devices)
+            ((_, result),) = self._crew.ended()
             ended = result if isinstance(result, Outcome) else training.go_on(result)
             if ended:
                 return ended, training.attempt

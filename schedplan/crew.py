@@ -1,25 +1,121 @@
-"""Who trains: slices of training on an executor, and what is heard of them meanwhile."""
+"""Who trains: work on an executor, and what is heard of slices of training meanwhile."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager
-from typing import Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from schedplan.errors import BrokenPoolError, DamagedSnapshotError, WorkerLostError
 from schedplan.executors import DeviceExecutor, Resources, SerialExecutor
 from schedplan.journal import Outcome, RunFolder
 from schedplan.transition import Assignment, EpochEvent, Observer, advance
 
+Work = TypeVar("Work")
+Answer = TypeVar("Answer")
+
 Result: TypeAlias = Outcome | WorkerLostError | DamagedSnapshotError
+"""What has come of a slice."""
 
 _LOOK: Final = 1.0  # seconds between looks at what other processes have written down
 
 
-class Crew:
-    """Has slices trained, as many at a time as there are workers, and devices.
+class Crew(Generic[Work, Answer]):
+    """Has work done, as many pieces at a time as there are workers, and devices.
+
+    Args:
+        executor: where.
+        workers: how many at a time at most.
+
+    Attributes:
+        serial: whether it is done in this process, one piece after the other.
+
+    Example:
+        >>> crew = Crew(SerialExecutor())
+        >>> crew.begin("two", pow, 2, 1)
+        >>> [(work, answer.result()) for work, answer in crew.collect()]
+        [('two', 2)]
+    """
+
+    def __init__(self, executor: Executor, workers: float = math.inf) -> None:
+        self.workers = workers
+        self.serial = isinstance(executor, SerialExecutor)
+        self._executor = executor
+        self._running: dict[Future[Answer], tuple[Work, int]] = {}
+
+    def __len__(self) -> int:
+        """Return how many pieces are under way."""
+        return len(self._running)
+
+    @property
+    def under_way(self) -> list[Work]:
+        """The pieces under way."""
+        return [work for work, _ in self._running.values()]
+
+    @property
+    def largest(self) -> float:
+        """The most devices that a piece can have."""
+        return self._executor.largest if isinstance(self._executor, DeviceExecutor) else math.inf
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there may be devices for a piece more."""
+        if len(self._running) >= self.workers:
+            return False
+        if not isinstance(self._executor, DeviceExecutor):
+            return True
+        return sum(devices for _, devices in self._running.values()) < self._executor.size
+
+    def begin(
+        self,
+        work: Work,
+        do: Callable[..., Answer],
+        *arguments: Any,
+        devices: int = 1,
+        near: Hashable = None,
+    ) -> None:
+        """Have a piece done by a call of `do`.
+
+        Args:
+            work: the piece.
+            do, arguments: what to call, and with what.
+            devices, near: see `Resources`; for executors that have devices.
+
+        Raises:
+            BrokenPoolError: the executor has lost a process, and runs nothing any more.
+        """
+        try:
+            if isinstance(self._executor, DeviceExecutor):
+                future = self._executor.submit_on(Resources(devices, near), do, *arguments)
+            else:
+                future = self._executor.submit(do, *arguments)
+        except BrokenExecutor as error:
+            raise BrokenPoolError(error) from error
+        self._running[future] = work, devices
+
+    def collect(self, patience: float | None = None) -> Iterator[tuple[Work, Future[Answer]]]:
+        """Wait until something has ended, so many seconds at most; yield all that has.
+
+        Raises:
+            BrokenPoolError: the executor has lost a process, and all that was under way with it.
+        """
+        for future in wait(self._running, patience, return_when=FIRST_COMPLETED).done:
+            work, _ = self._running.pop(future)
+            if isinstance(error := future.exception(), BrokenExecutor):
+                raise BrokenPoolError(error) from error
+            yield work, future
+
+    def stop(self) -> None:
+        """End what is under way, where that can be; wait for the rest."""
+        for future in self._running:
+            future.cancel()
+        # What is under way still writes into the run folder, which must not be let go before.
+        wait(self._running)
+
+
+class TrainingCrew(Crew[Assignment, Outcome]):
+    """Has slices of training done in a run folder.
 
     Args:
         executor: where.
@@ -31,96 +127,50 @@ class Crew:
     def __init__(
         self, executor: Executor, run: RunFolder, on_event: Observer, workers: float = math.inf
     ) -> None:
-        self.workers = workers
-        self._executor, self._run, self._on_event = executor, run, on_event
-        self._serial = isinstance(executor, SerialExecutor)
-        self._running: dict[Future[Outcome], tuple[Assignment, int]] = {}
+        super().__init__(executor, workers)
+        self._run, self._on_event = run, on_event
         self._told: dict[str, int] = {}
 
-    def __len__(self) -> int:
-        """Return how many slices are being trained."""
-        return len(self._running)
+    def train(self, assignment: Assignment, devices: int = 1) -> None:
+        """Have a slice trained, on so many devices; see `begin`."""
+        observe = self._tell if self.serial else None  # elsewhere the journal tells
+        key = assignment.key
+        self.begin(assignment, advance, assignment, observe, devices=devices, near=key)
+        self._told.setdefault(key, assignment.trained + 1)
 
-    @property
-    def largest(self) -> float:
-        """The most devices that a slice can have."""
-        return self._executor.largest if isinstance(self._executor, DeviceExecutor) else math.inf
-
-    @property
-    def has_room(self) -> bool:
-        """Whether there may be devices for a slice more."""
-        if len(self._running) >= self.workers:
-            return False
-        if not isinstance(self._executor, DeviceExecutor):
-            return True
-        return sum(devices for _, devices in self._running.values()) < self._executor.size
-
-    def begin(self, assignment: Assignment, devices: int = 1) -> None:
-        """Have a slice trained, on so many devices.
-
-        Raises:
-            BrokenPoolError: the executor has lost a process, and runs nothing any more.
-        """
-        if isinstance(self._executor, DeviceExecutor):
-            resources = Resources(devices, near=assignment.key)
-            future = self._executor.submit_on(resources, advance, assignment)
-        else:
-            observe = self._tell if self._serial else None  # elsewhere the journal tells
-            with _told_if_broken():
-                future = self._executor.submit(advance, assignment, observe)
-        self._told.setdefault(assignment.key, assignment.trained + 1)
-        self._running[future] = assignment, devices
-
-    def collect(self) -> Iterator[tuple[Assignment, Result]]:
+    def ended(self) -> Iterator[tuple[Assignment, Result]]:
         """Wait until a slice has ended; yield what has come of each that has.
 
         Raises:
             RunFolderError: somebody else has taken over the run.
-            BrokenPoolError: the executor has lost a process, and all slices with it.
+            BrokenPoolError: see `collect`.
         """
-        done: set[Future[Outcome]] = set()
-        while not done:
+        ended: list[tuple[Assignment, Future[Outcome]]] = []
+        while not ended:
             self._run.check()
-            patience = None if self._serial else _LOOK
-            done = wait(self._running, patience, return_when=FIRST_COMPLETED).done
-            if not self._serial:
-                self._tell_epochs()
-        for future in done:
-            assignment, _ = self._running.pop(future)
-            try:
-                with _told_if_broken():
-                    outcome = future.result()
-                yield assignment, outcome
-            except (WorkerLostError, DamagedSnapshotError) as error:
-                yield assignment, error
-            except OSError:
-                self._run.check()  # whoever has taken over has removed what was being written
-                raise
+            ended = list(self.collect(None if self.serial else _LOOK))
+            if not self.serial:
+                self._tell_epochs([*self.under_way, *(assignment for assignment, _ in ended)])
+        for assignment, future in ended:
+            yield assignment, self._result(future)
 
-    def stop(self) -> None:
-        """End what is running, where that can be; wait for the rest."""
-        for future in self._running:
-            future.cancel()
-        # What is running still writes into the run folder, which must not be let go before.
-        wait(self._running)
+    def _result(self, future: Future[Outcome]) -> Result:
+        try:
+            return future.result()
+        except (WorkerLostError, DamagedSnapshotError) as error:
+            return error
+        except OSError:
+            self._run.check()  # whoever has taken over has removed what was being written
+            raise
 
     def _tell(self, event: EpochEvent) -> None:
         self._run.check()
         self._on_event(event)
 
-    def _tell_epochs(self) -> None:
+    def _tell_epochs(self, assignments: Iterable[Assignment]) -> None:
         """Tell what was written down since the last time."""
-        for assignment, _ in self._running.values():
-            key = assignment.key
+        for key in (assignment.key for assignment in assignments):
             records = self._run.transition(key).records()
             for record in records[self._told[key] :]:
                 self._on_event(EpochEvent(key, record))
             self._told[key] = len(records)
-
-
-@contextmanager
-def _told_if_broken() -> Iterator[None]:
-    try:
-        yield
-    except BrokenExecutor as error:
-        raise BrokenPoolError(error) from error

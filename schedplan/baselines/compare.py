@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from schedplan.baselines.job import Job, Result
 from schedplan.baselines.strategy import Strategy
 from schedplan.course import Observer
+from schedplan.crew import Crew
 from schedplan.errors import WorkerLostError
-from schedplan.executors import DeviceExecutor, Resources, SerialExecutor
+from schedplan.executors import SerialExecutor
 from schedplan.journal import RunFolder
 from schedplan.trainer import Seat, TrainerFactory
-from schedplan.transition import RETRIES
+from schedplan.transition import RETRIES, Losses
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def compare(
     Raises:
         UsageError: what the user has to mend first, such as an unknown metric, or a strategy that
             takes more devices than there are.
+        BrokenPoolError: if an executor of `concurrent.futures` has lost a process.
         RunFolderError: something else was trained in `folder`, or what it holds is damaged.
 
     Example:
@@ -88,12 +90,12 @@ def compare(
     distinct = {strategy.key: strategy for strategy in strategies}
     seat = Seat(trainer)
     found: dict[tuple[str, int], Result] = {}
-    crew = _Crew(executor or SerialExecutor(), devices, on_event)
 
     def take_in(event: ResultEvent) -> None:
         found[event.strategy.key, event.number] = event.result
         on_result(event)
 
+    bench = _Bench(executor or SerialExecutor(), devices, on_event, take_in)
     try:
         for number, seed in enumerate(seeds, start=1):
             for key, strategy in distinct.items():
@@ -104,12 +106,12 @@ def compare(
                     take_in(ResultEvent(strategy, number, known, known=True))
                     continue
                 RunFolder(place).configure(job.facts, incidental)
-                crew.begin(_Piece(strategy, number, job))
-                crew.collect(take_in, patience=0)
-        while crew:
-            crew.collect(take_in, patience=None)
+                bench.begin(_Piece(strategy, number, job, Losses()))
+                bench.collect(patience=0)
+        while bench.crew:
+            bench.collect()
     finally:
-        crew.stop()
+        bench.crew.stop()
     numbers = range(1, len(seeds) + 1)
     return tuple(
         Compared(strategy, tuple(found[strategy.key, number] for number in numbers))
@@ -118,68 +120,48 @@ def compare(
 
 
 class _Piece(NamedTuple):
-    """What was handed out.
-
-    Attributes:
-        strategy, number: the strategy and the number of the seed.
-        job: both.
-        lost: how often its process was lost since there was an epoch more.
-        epochs: how many were trained when it was lost last.
-    """
+    """A strategy that is trained with the `number`-th seed, and how often that was lost."""
 
     strategy: Strategy
     number: int
     job: Job
-    lost: int = 0
-    epochs: int = 0
-
-    def again(self) -> _Piece:
-        """Return what to hand out once its process was lost."""
-        epochs = self.job.epochs
-        return self._replace(lost=1 if epochs > self.epochs else self.lost + 1, epochs=epochs)
+    losses: Losses
 
 
-class _Crew:
-    """Has strategies trained on an executor.
+class _Bench:
+    """Has strategies trained.
 
     Args:
         executor: where.
         devices: see `compare`.
         on_event: called with every event of training, where that is in this process.
+        take_in: called with every result.
     """
 
-    def __init__(self, executor: Executor, devices: int | str, on_event: Observer) -> None:
-        self._executor, self._devices = executor, devices
-        self._observe = on_event if isinstance(executor, SerialExecutor) else None
-        self._running: dict[Future[Result], _Piece] = {}
-
-    def __len__(self) -> int:
-        return len(self._running)
+    def __init__(
+        self,
+        executor: Executor,
+        devices: int | str,
+        on_event: Observer,
+        take_in: Callable[[ResultEvent], object],
+    ) -> None:
+        self.crew: Crew[_Piece, Result] = Crew(executor)
+        self._devices, self._take_in = devices, take_in
+        self._observe = on_event if self.crew.serial else None
 
     def begin(self, piece: _Piece) -> None:
-        if isinstance(self._executor, DeviceExecutor):
-            resources = Resources(piece.strategy.devices(self._devices))
-            future = self._executor.submit_on(resources, piece.job, self._observe)
-        else:
-            future = self._executor.submit(piece.job, self._observe)
-        self._running[future] = piece
+        devices = piece.strategy.devices(self._devices)
+        self.crew.begin(piece, piece.job, self._observe, devices=devices)
 
-    def collect(self, take_in: Callable[[ResultEvent], object], patience: float | None) -> None:
-        """Hand on what has ended; wait for it, for `patience` seconds if not for ever."""
-        for future in wait(self._running, patience, return_when=FIRST_COMPLETED).done:
-            piece = self._running.pop(future)
+    def collect(self, patience: float | None = None) -> None:
+        """Hand on what has ended; wait for it, so many seconds at most."""
+        for piece, future in self.crew.collect(patience):
             try:
                 result = future.result()
             except WorkerLostError as error:
-                piece = piece.again()
-                if piece.lost <= RETRIES:
+                lost = piece.losses.another(piece.job.epochs)
+                if lost <= RETRIES:
                     self.begin(piece)
                     continue
-                result = Result({}, 0.0, f"{piece.lost} times, {error}")
-            take_in(ResultEvent(piece.strategy, piece.number, result))
-
-    def stop(self) -> None:
-        """End what is running, where that can be; wait for the rest."""
-        for future in self._running:
-            future.cancel()
-        wait(self._running)
+                result = Result({}, 0.0, f"{lost} times, {error}")
+            self._take_in(ResultEvent(piece.strategy, piece.number, result))

@@ -62,7 +62,7 @@ Members = Annotated[
         min=4,
         metavar="N",
         help="Also Population Based Training by Ray Tune, of so many members that train as long as "
-        "the longest strategy (needs pip install 'schedplan[pbt]').",
+        "the longest strategy (needs pip install 'schedplan\\[pbt]').",
         show_default=False,
     ),
 ]

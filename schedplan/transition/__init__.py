@@ -12,12 +12,13 @@ from schedplan.transition.assignment import (
     TransitionEvent,
 )
 from schedplan.transition.loop import advance, unknown_metric
-from schedplan.transition.training import RETRIES, Training
+from schedplan.transition.training import RETRIES, Losses, Training
 
 __all__ = [
     "RETRIES",
     "Assignment",
     "EpochEvent",
+    "Losses",
     "Observer",
     "RetryEvent",
     "Training",

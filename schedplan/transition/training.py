@@ -11,6 +11,26 @@ RETRIES: Final = 2
 """How many attempts may be lost without an epoch between before a training has failed."""
 
 
+class Losses:
+    """Counts how often in a row a training is lost without an epoch more.
+
+    Example:
+        >>> losses = Losses()
+        >>> [losses.another(epochs) for epochs in (3, 3, 4)]
+        [1, 2, 1]
+    """
+
+    def __init__(self) -> None:
+        self._number = self._epochs = 0
+
+    def another(self, epochs: int) -> int:
+        """Take in a loss after so many epochs; return how many there were since the last one."""
+        if epochs > self._epochs:
+            self._number, self._epochs = 0, epochs
+        self._number += 1
+        return self._number
+
+
 class Training:
     """One training of a transition, as its run's holder sees it.
 
@@ -29,7 +49,7 @@ class Training:
         self.folder = run.transition(key)
         self.attempt = self.folder.begin_attempt(origin)
         self._run, self._origin, self._seed = run, origin, seed
-        self._lost = self._epochs = 0
+        self._losses = Losses()
 
     def go_on(self, error: WorkerLostError | DamagedSnapshotError) -> Outcome | None:
         """Begin an attempt in place of one that ended with `error`; without a damaged snapshot.
@@ -40,17 +60,14 @@ class Training:
         Raises:
             DamagedSnapshotError: snapshots are damaged again and again.
         """
-        epochs = len(self.folder.records())
-        if epochs > self._epochs:
-            self._lost, self._epochs = 0, epochs
-        self._lost += 1
+        lost = self._losses.another(len(self.folder.records()))
         if isinstance(error, DamagedSnapshotError):
-            if self._lost > RETRIES:
+            if lost > RETRIES:
                 raise error
             if not is_sound(self._run.path / error.snapshot):  # another machine may see it late
                 self._run.remove(error.snapshot)
-        elif self._lost > RETRIES:
-            return self._failed(f"{self._lost} times, {error}")
+        elif lost > RETRIES:
+            return self._failed(f"{lost} times, {error}")
         self.attempt = self.folder.begin_attempt(self._origin)
         return None
 
