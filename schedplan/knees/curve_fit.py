@@ -58,9 +58,10 @@ class CurveFit(KneeEstimator):
         choice: which observed epoch's model to hand on. "fit": that of t*. "observed": that with
             the best score y. "blend": that with the highest f + (y - f) / 2, because a residual is
             partly noise and partly how good the model is.
-        score: what that model is worth. "fit": the highest f over the observed epochs, capped at
-            the scale's perfect score. It ranks transitions better under noise than the best score,
-            which is biased upwards. "observed": its own score.
+        score: what that model is worth. "fit": the highest f over the observed epochs, but no more
+            than the best score: collapses early in a training bend curves above all that was
+            measured. It ranks transitions better under noise than the best score, which is biased
+            upwards. "observed": its own score.
         margin: from 0, never, to 1, see above; without a scale it has no effect.
 
     Raises:
@@ -129,12 +130,11 @@ class CurveFit(KneeEstimator):
             "observed": int(np.argmax(observed)),
             "blend": _earliest(fitted / 2 + observed / 2, tie),
         }[self.choice]
-        score = float(observed[chosen])
+        worth = float(observed[chosen])
         if self.score == "fit":
-            score = float(fitted.max())
-            score = score if scale is None else min(score, scale.perfect)
+            worth = min(float(fitted.max()), float(observed.max()))
         about = f"peak of the {self.family} fit"
-        verdict = Verdict(False, int(epochs[chosen]), score, about, curve)
+        verdict = Verdict(False, int(epochs[chosen]), worth, about, curve)
         return self._stopped_if_old(verdict, scores, int(epochs[knee]), float(fitted.max()), scale)
 
     def _stopped_if_old(
