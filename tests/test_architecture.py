@@ -104,3 +104,12 @@ def test_files_and_functions_stay_small(file):
             docstring = ast.get_docstring(node, clean=False) or ""
             length = node.end_lineno - node.lineno + 1 - docstring.count("\n")
             assert length <= 45, f"{node.name} has {length} lines"
+
+
+def test_the_package_is_found_beside_a_clone_of_its_name(tmp_path):
+    (tmp_path / "schedplan").mkdir()
+    told = "import schedplan; print(schedplan.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", told], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip().endswith("__init__.py")
