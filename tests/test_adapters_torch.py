@@ -103,6 +103,21 @@ def test_a_loop_goes_on_as_if_never_cut_off(cut):
     assert torch.equal(resumed.model.weight, whole.model.weight)
 
 
+@pytest.mark.parametrize("capturable", [False, True])
+def test_a_scheduler_made_after_the_optimiser_was_loaded_goes_on_at_the_planned_rates(capturable):
+    begun = Loop()
+    begun.train(6)
+    resumed = Loop()
+    resumed.optimizer.load_state_dict(begun.optimizer.state_dict())
+    if capturable:
+        for group in resumed.optimizer.param_groups:
+            group["lr"] = torch.tensor(group["lr"])
+    resumed.scheduler = PlanScheduler(resumed.optimizer, PLAN, "learning_rate")
+    resumed.scheduler.load_state_dict(begun.scheduler.state_dict())
+    rates = [float(group["lr"]) for group in resumed.optimizer.param_groups]
+    assert rates == pytest.approx([0.01, 0.005])
+
+
 @given(
     stages=st.lists(st.tuples(st.floats(1e-6, 10), st.integers(1, 4)), min_size=1, max_size=5),
     bases=st.lists(st.floats(1e-4, 1), min_size=1, max_size=3),

@@ -9,6 +9,7 @@ from schedplan.errors import PlanError, missing
 from schedplan.plan import Plan, Stage
 
 try:
+    from torch import Tensor
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 except ModuleNotFoundError as error:
@@ -105,8 +106,9 @@ class PlanScheduler(LRScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where the scheduler was that `state_dict` comes from.
 
-        Load the optimiser's, too. Where the epoch to go on with is not the first of its stage,
-        `changed` is false: what the loop makes of `params` has to be made nevertheless.
+        Load the optimiser's, too, before or after. Where the epoch to go on with is not the first
+        of its stage, `changed` is false: what the loop makes of `params` has to be made
+        nevertheless.
 
         Raises:
             PlanError: if that scheduler followed another plan.
@@ -114,3 +116,9 @@ class PlanScheduler(LRScheduler):
         state = dict(state_dict)
         self._schedule.require_same(state.pop("stages", None))
         super().load_state_dict(state)
+        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            # That of the epoch to go on with, whatever the optimiser was given before.
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
