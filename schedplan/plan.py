@@ -64,6 +64,9 @@ class Plan:
             has reached, if that was tried.
         provenance: where the plan comes from: configuration, versions, snapshot hash.
 
+    Raises:
+        PlanError: one of `stages` has no epochs.
+
     Example:
         >>> stages = (
         ...     Stage("16_0.1", {"clip": 16, "rate": 0.1}, 30, score=0.5, observed=0.51, seed=1),
@@ -86,6 +89,11 @@ class Plan:
     complete: bool = True
     confirmed: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number, stage in enumerate(self.stages):
+            if stage.epochs < 1:
+                raise PlanError(f"stages.{number}.epochs is {stage.epochs}", allowed="1 or more")
 
     @property
     def epochs(self) -> int:
@@ -182,14 +190,10 @@ class Plan:
             )
         content = {key: value for key, value in facts.items() if key != "version"}
         try:
-            plan = TypeAdapter(cls).validate_python(content)
+            return TypeAdapter(cls).validate_python(content)
+        except PlanError as error:
+            raise error.at(where or "") from None
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise PlanError(f"{place}: {first['msg']}", where=where) from error
-        for number, stage in enumerate(plan.stages):
-            if stage.epochs < 1:
-                raise PlanError(
-                    f"stages.{number}.epochs is {stage.epochs}", where=where, allowed="1 or more"
-                )
-        return plan

@@ -73,12 +73,6 @@ def test_a_file_that_holds_no_plan_is_refused_with_the_place(tmp_path, change, m
         Plan.load(file)
 
 
-def test_a_stage_of_no_epochs_is_refused(tmp_path):
-    facts = Plan("a", "top1", "max", 0.5, (Stage("a", {}, 0, 0.5, 0.5, 0),)).as_dict()
-    with pytest.raises(PlanError, match=r"stages\.0\.epochs is 0"):
-        Plan.from_dict(facts)
-
-
 @pytest.mark.parametrize(
     "content", [b"", b"\xff", b"a: [", b"- a", b"!!python/object:os.system {}"]
 )
@@ -178,3 +172,14 @@ def test_a_stage_that_fails_is_named(tmp_path):
     _, plan = solved(tmp_path)
     with pytest.raises(RunFailedError, match=r"stage 2 \(.*\) failed: RuntimeError: no luck"):
         replay(plan, BreaksLater, tmp_path / "replay")
+
+
+def test_a_stage_without_epochs_is_refused_where_the_plan_is_made_and_where_it_is_read(tmp_path):
+    stage = Stage("a", {}, 0, score=None, observed=None, seed=0)
+    with pytest.raises(PlanError, match=r"stages\.0\.epochs is 0; allowed: 1 or more"):
+        Plan("demo", "top1", "max", score=None, stages=(stage,))
+    file = tmp_path / "plan.yaml"
+    Plan("demo", "top1", "max", score=None, stages=(replace(stage, epochs=7),)).save(file)
+    file.write_text(file.read_text().replace("epochs: 7", "epochs: 0"))
+    with pytest.raises(PlanError, match=r"plan\.yaml: stages\.0\.epochs is 0"):
+        Plan.load(file)
