@@ -262,3 +262,24 @@ def test_plugins_shows_the_built_ins_and_the_video_plug_in(folder):
 
 def test_version(folder):
     assert schedplan("--version", cwd=folder).stdout.startswith("schedplan 0.")
+
+
+def test_names_are_shown_whatever_they_hold_and_whatever_the_terminal_can_show(folder, monkeypatch):
+    (folder / "odd.py").write_text(
+        "from schedplan import SimulatedTrainer\n\n"
+        "class Odd(SimulatedTrainer):\n"
+        "    metrics = scales = None\n\n"
+        "    def evaluate(self):\n"
+        "        return {'top[/☃]': super().evaluate()['top1']}\n",
+        encoding="utf-8",
+    )
+    (folder / "config.yaml").write_text(
+        CONFIG.replace("metric: top1", "metric: top[/☃]").replace(
+            "{use: simulated, noise: 0.02}", "{use: 'odd:Odd'}"
+        ),
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = schedplan("run", "config.yaml", *BRIEF, cwd=folder)
+    assert "top[/\\u2603] (fitted)" in done.stdout
+    assert (folder / "runs" / "demo" / "report.html").exists()

@@ -6,6 +6,7 @@ resumable; 130 interrupted, resumable.
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 
@@ -17,6 +18,9 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot encode must not end a search
+            stream.reconfigure(errors="backslashreplace")
     arguments = _global_options_first(sys.argv[1:])
     try:
         _run(arguments)

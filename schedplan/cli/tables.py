@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -54,7 +54,8 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     """Return a table; columns whose name ends in `#` hold numbers, aligned to the right."""
     table = Table(title=Text(title), title_justify="left")
     for column in columns:
-        table.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left")
+        justify: JustifyMethod = "right" if column.endswith("#") else "left"
+        table.add_column(Text(column.rstrip("#")), justify=justify)
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     return table
@@ -64,7 +65,7 @@ def pairs_table(title: str, pairs: Mapping[str, object]) -> Table:
     """Return a table of names and values without a header."""
     table = Table(title=Text(title), title_justify="left", show_header=False)
     for name, value in pairs.items():
-        table.add_row(name, Text(_cell(value)))
+        table.add_row(Text(name), Text(_cell(value)))
     return table
 
 
