@@ -127,7 +127,7 @@ class Display:
             log.debug("%s: starts with %s", event.key, _short(event.params))
             return
         outcome = event.outcome
-        if outcome.status == "pruned" and outcome.reason.startswith(SUPERSEDED):
+        if outcome.rule == SUPERSEDED:
             self._live.end(event.key, len(self._ended), epochs=0, seconds=0.0)
             log.debug("%s: %s", event.key, outcome.reason)
             return  # the transition itself goes on, from a better model

@@ -74,7 +74,7 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
         "cost": sum(row["cost"] for row in every) if setup.options.cost else None,
         "seconds": sum(row["seconds"] for row in every),
         "seconds_left": left * sum(ended) / len(ended) if ended else None,
-        "pruned_by": dict(Counter(rule(row["reason"]) for row in pruned)),
+        "pruned_by": dict(Counter(row["rule"] for row in pruned)),
         "pruned_after": sum(row["epochs"] for row in pruned),
         "details": every,
     }
@@ -148,16 +148,6 @@ def spent(facts: Mapping[str, Any]) -> str:
     return f"{facts['epochs']:,} epochs{cost} in {duration(facts['seconds'])}"
 
 
-def rule(reason: str) -> str:
-    """Return the rule by which a transition was pruned.
-
-    Example:
-        >>> rule("race: at most 0.5, below 0.6, expected after 12 epochs")
-        'race'
-    """
-    return reason.partition(":")[0]
-
-
 _WAITING: Facts = {
     "status": "waiting",
     "epochs": 0,
@@ -168,29 +158,29 @@ _WAITING: Facts = {
     "seconds": 0.0,
     "seconds_left": None,
     "reason": None,
+    "rule": None,
 }
 
 
 def _row(training: TransitionFolder, target: State, setup: Setup) -> Facts:
-    """Return the facts of one training; of what was pruned, every epoch that was spent counts."""
-    outcome = training.outcome()
-    records = training.records() if outcome is None or outcome.status == "pruned" else []
-    epochs = max(len(records) - 1, outcome.epochs_trained if outcome else 0)
-    measured = records[-1].score if records else None
-    begun = outcome is None and records
-    scores = [record.score for record in records]
-    return {
+    """Return the facts of one training."""
+    progress = training.progress()
+    facts = {
         **_WAITING,
         "transition": training.key,
-        "status": outcome.status if outcome else "begun" if records else "waiting",
-        "epochs": epochs,
-        "cost": epochs * setup.options.epoch_cost(target),
-        "epoch": outcome.epoch if outcome and outcome.status != "pruned" else None,
-        "knee": setup.estimator(scores, setup.config.mode).epoch if begun else None,
-        "score": outcome.score if outcome else measured,
-        "seconds": sum(record.seconds for record in records) or (outcome.seconds if outcome else 0),
-        "reason": outcome.reason if outcome else None,
+        "status": progress.status,
+        "epochs": progress.epochs,
+        "cost": progress.epochs * setup.options.epoch_cost(target),
+        "seconds": progress.seconds,
     }
+    if outcome := progress.outcome:
+        epoch = None if outcome.status == "pruned" else outcome.epoch
+        ended = {"epoch": epoch, "score": outcome.score, "reason": outcome.reason}
+        return {**facts, **ended, "rule": outcome.rule}
+    if progress.scores:
+        verdict = setup.estimator(progress.scores, setup.config.mode)
+        return {**facts, "knee": verdict.epoch, "score": progress.scores[-1]}
+    return facts
 
 
 def _foretell(rows: Sequence[Facts]) -> None:
@@ -239,4 +229,4 @@ def _left(row: Facts) -> str:
 
 
 def _status(row: Facts) -> str:
-    return f"pruned ({rule(row['reason'])})" if row["status"] == "pruned" else row["status"]
+    return f"pruned ({row['rule']})" if row["rule"] else row["status"]

@@ -114,23 +114,18 @@ def _waiting(key: str, edge: Transition, options: SearchOptions) -> Training:
 
 
 def _read(training: Training, folder: TransitionFolder) -> tuple[Training, Outcome | None]:
-    """Return `training` with what its folder says; of what was pruned, every epoch counts."""
-    outcome = folder.outcome()
-    records = folder.records() if outcome is None or outcome.status == "pruned" else []
-    scores = tuple(record.score for record in records)
-    seconds = sum(record.seconds for record in records)
-    if outcome is None:
-        begun = replace(training, status="begun", scores=scores, seconds=seconds)
-        return (begun if records else training), None
-    done = outcome.status == "done"
+    """Return `training` with what its folder says, and how it ended if it has."""
+    progress = folder.progress()
+    outcome, done = progress.outcome, progress.status == "done"
     facts = replace(
         training,
-        status=outcome.status,
-        reason=outcome.reason,
-        scores=max(scores, outcome.scores, key=len),
-        kept=outcome.epoch if done else None,
-        score=outcome.score if done else None,
-        seconds=max(seconds, outcome.seconds),
+        status=progress.status,
+        reason=outcome.reason if outcome else "",
+        rule=outcome.rule if outcome else None,
+        scores=progress.scores,
+        kept=outcome.epoch if outcome and done else None,
+        score=outcome.score if outcome and done else None,
+        seconds=progress.seconds,
     )
     return facts, outcome
 
