@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from schedplan.cli.pace import Pace
+from schedplan.cli.pace import Pace, at_work
 from schedplan.cli.tables import make_table
 from schedplan.cli.views import plan_title
 from schedplan.config import Setup
@@ -20,6 +20,7 @@ from schedplan.plan import Plan
 from schedplan.report import ended_trainings, trace
 from schedplan.report.text import duration
 from schedplan.solver import Budget
+from schedplan.solver.search import SUPERSEDED
 from schedplan.space import State
 
 Facts = dict[str, Any]
@@ -48,20 +49,22 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
     """
     edges = {transition_key(edge): edge for edge in setup.graph.dag.edges}
     rows: dict[str, list[Facts]] = {key: [] for key in edges}
+    latest = []
     for training in folder.trainings():
         if edge := edges.get(training.transition):
-            rows[training.transition].append(_row(training, edge[1], setup))
+            row = _row(training, edge[1], setup)
+            rows[training.transition].append(row)
+            if row["status"] == "begun" and (span := training.latest()):
+                latest.append(span)
     for key, kin in rows.items():
         if not kin:
             kin.append({**_WAITING, "transition": key})
     every = [row for kin in rows.values() for row in kin]
-    _foretell(every)
     shown = trace(setup.graph, ended_trainings(folder, setup.graph), setup.config.mode).outcomes
     counts = Counter(shown[key].status if key in shown else _rest(kin) for key, kin in rows.items())
-    ended = [row["seconds"] for row in every if row["status"] in ("done", "failed", "pruned")]
     plan = best_so_far(folder)
     is_finished = plan is not None and plan.complete
-    left = 0 if is_finished else counts["begun"] + counts["waiting"]
+    left = _foretell(every, counts["waiting"], latest)
     pruned = [row for row in every if row["status"] == "pruned"]
     return {
         "run": str(folder.path),
@@ -73,7 +76,7 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
         "epochs": sum(row["epochs"] for row in every),
         "cost": sum(row["cost"] for row in every) if setup.options.cost else None,
         "seconds": sum(row["seconds"] for row in every),
-        "seconds_left": left * sum(ended) / len(ended) if ended else None,
+        "seconds_left": 0.0 if is_finished else left,
         "pruned_by": dict(Counter(row["rule"] for row in pruned)),
         "pruned_after": sum(row["epochs"] for row in pruned),
         "details": every,
@@ -183,15 +186,19 @@ def _row(training: TransitionFolder, target: State, setup: Setup) -> Facts:
     return facts
 
 
-def _foretell(rows: Sequence[Facts]) -> None:
-    """Enter how long what is begun may take, by what has ended."""
+def _foretell(
+    rows: Sequence[Facts], waiting: int, latest: Iterable[tuple[float, float]]
+) -> float | None:
+    """Enter how long what is begun may take, by what has ended; return how long all may take."""
     pace = Pace()
     for row in rows:
-        if row["status"] == "done":
-            pace.learn(row["epochs"], row["seconds"])
-    for row in rows:
-        if row["status"] == "begun":
-            row["seconds_left"] = pace.left(row["epochs"], row["seconds"])
+        if row["status"] not in ("begun", "waiting") and row["rule"] != SUPERSEDED:
+            pace.learn(row["status"], row["epochs"], row["seconds"])
+    begun = [row for row in rows if row["status"] == "begun"]
+    for row in begun:
+        row["seconds_left"] = pace.left(row["epochs"], row["seconds"])
+    taken = [(row["epochs"], row["seconds"]) for row in begun]
+    return pace.rest(taken, waiting, at_work(latest))
 
 
 def _plan_facts(plan: Plan) -> Facts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -242,9 +243,19 @@ class TransitionFolder:
 
     def records(self) -> list[EpochRecord]:
         """Return the epochs of the latest attempt that are recorded whole, epoch 0 first."""
-        journals = (folder / JOURNAL for folder in self._attempts())
-        journal = next((journal for journal in journals if journal.exists()), None)
+        journal = self._journal()
         return read_records(journal) if journal else []
+
+    def latest(self) -> tuple[float, float] | None:
+        """Return when the last epoch was begun and written down, in seconds since 1970; None if
+        there is none."""
+        journal = self._journal()
+        records = read_records(journal) if journal else []
+        with suppress(FileNotFoundError):  # a successor has just taken over
+            if journal and records:
+                written = journal.stat().st_mtime
+                return written - records[-1].seconds, written
+        return None
 
     def begin_attempt(self, origin: str | None) -> int:
         """Open a new attempt, which takes over what can be continued from those before it.
@@ -302,6 +313,10 @@ class TransitionFolder:
                 remove_folder(folder / SNAPSHOTS / name_of(epoch))
             for claim in claims(folder):
                 claim.unlink(missing_ok=True)
+
+    def _journal(self) -> Path | None:
+        journals = (folder / JOURNAL for folder in self._attempts())
+        return next((journal for journal in journals if journal.exists()), None)
 
     def _attempts(self) -> list[Path]:
         """Return the folders of all attempts, the latest first; only one that was cut short while
