@@ -12,7 +12,7 @@ from schedplan.journal import Outcome, RunFolder, TransitionFolder, transition_k
 from schedplan.knees import KneeEstimator
 from schedplan.plan import Plan, Stage
 from schedplan.report.content import Content, Step, Training
-from schedplan.report.path import Trace, ended_trainings, trace
+from schedplan.report.path import Trace, begun_trainings, ended_trainings, trace
 from schedplan.report.view import GraphView
 from schedplan.solver import SearchOptions
 
@@ -54,7 +54,9 @@ def of_search(
         trainings=trainings,
         steps=tuple(_step(each, again.get(each.target)) for each in _kept(path)),
         plan=plan,
-        view=GraphView.of(graph, found.outcomes, found.path, "", metric, mode),
+        view=GraphView.of(
+            graph, found.outcomes, found.path, "", metric, mode, begun_trainings(folder)
+        ),
         cost=options.cost,
         front={file.stem: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))},
     )
