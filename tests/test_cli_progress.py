@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import time
+import os
 from pathlib import Path
 
+import pytest
 from processes import schedplan
 from rich.console import Console
 
+from schedplan import solve
 from schedplan.cli.live import Live
+from schedplan.cli.status import status_facts
+from schedplan.config import load_config
+from schedplan.journal import EpochRecord, Outcome, RunFolder
+from schedplan.transition import EpochEvent, PauseEvent, TransitionEvent
 
 CONFIG = """\
 name: demo
@@ -21,9 +27,15 @@ trainer: {use: simulated}
 """
 
 
-def shown(live: Live, later: float = 0.0) -> str:
+def done(epochs: int, seconds: float) -> Outcome:
+    """Return how a training has ended that took so much."""
+    scores = (0.5,) * (epochs + 1)
+    return Outcome("done", "enough", 1, 0.5, scores, "snapshots/a.0001", None, 0, seconds)
+
+
+def shown(live: Live) -> str:
     console = Console(file=io.StringIO(), width=80)
-    console.print(live.table(time.monotonic() + later))
+    console.print(live.table())
     return console.file.getvalue()
 
 
@@ -34,8 +46,8 @@ def terminal() -> Live:
 def test_the_table_shows_what_is_trained_its_knee_and_the_time_left():
     live = terminal()
     live.begin("S0__a")
-    assert "S0__a" in shown(live, later=1e6), "nobody knows how long a first epoch takes"
-    live.end("S0__b", ended=1, epochs=20, seconds=40.0)
+    assert "S0__a" in shown(live)
+    live.end("S0__b", 1, done(epochs=20, seconds=40.0))
     for epoch in range(1, 6):
         live.epoch("S0__a", epoch, 0.25, seconds=10.0, knee=3)
     cells = shown(live).splitlines()[1].split()
@@ -47,18 +59,81 @@ def test_what_waits_for_its_rivals_and_what_there_is_no_room_for_is_counted():
     for number in range(12):
         live.epoch(f"S0__{number}", 1, 0.5, seconds=0.1, knee=None)
     assert "4 more" in shown(live)
-    assert "12 paused" in shown(live, later=60.0)
-    live.end("S0__0", ended=1, epochs=1, seconds=0.1)
-    assert "11 paused" in shown(live, later=60.0)
+    for number in range(11):
+        live.pause(f"S0__{number}", over=False)
+    assert "11 paused" in shown(live)
+    assert "S0__11" in shown(live)
+    live.pause("S0__3", over=True)
+    assert "S0__3" in shown(live)
+    live.end("S0__0", 1, done(epochs=1, seconds=0.1))
+    assert "9 paused" in shown(live)
 
 
 def test_the_share_counts_what_is_begun():
     live = terminal()
-    live.end("S0__a", ended=1, epochs=10, seconds=1.0)
+    live.end("S0__a", 1, done(epochs=10, seconds=1.0))
     live.epoch("S0__b", 5, 0.5, seconds=0.1, knee=None)
     assert live.tasks[0].completed == 1.5
     live.epoch("S0__b", 500, 0.5, seconds=0.1, knee=None)
     assert live.tasks[0].completed < 2
+
+
+def test_the_time_left_is_that_of_all_workers_together():
+    live = terminal()
+    live.begin("S0__a")
+    live.begin("S0__b")
+    live.end("S0__a", 1, done(epochs=20, seconds=40.0))
+    # Half of b is left, and c and d, two at a time.
+    live.epoch("S0__b", 10, 0.5, seconds=20.0, knee=None)
+    live.begin("S0__c")
+    assert live.seconds_left() == (20 + 2 * 40) / 2
+
+
+def test_a_search_tells_who_waits_for_its_rivals(tmp_path):
+    """Of trainings that are told to be at work, one worker has at most one."""
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("0.01]", "0.03, 0.01], size: [8, 16]"))
+    setup = load_config(tmp_path / "config.yaml")
+    at_work: set[str] = set()
+    pauses = []
+
+    def note(event):
+        if isinstance(event, PauseEvent):
+            pauses.append(event)
+            (at_work.add if event.over else at_work.discard)(event.key)
+        elif isinstance(event, TransitionEvent):
+            (at_work.discard if event.outcome else at_work.add)(event.key)
+        elif isinstance(event, EpochEvent):
+            assert at_work == {event.key}
+
+    solve(setup.problem, options=setup.options, on_event=note)
+    assert any(event.over for event in pauses)
+    assert not at_work
+
+
+@pytest.mark.parametrize(("heard", "at_work"), [(5.0, 2), (50.0, 1)])
+def test_status_divides_what_is_left_among_those_at_work(tmp_path, heard, at_work):
+    """One that was not heard of for longer than an epoch takes waits for its rivals."""
+    config = CONFIG.replace("[0.1, 0.01]", "[0.1, 0.01], size: [8, 16]")
+    (tmp_path / "config.yaml").write_text(f"{config}transitions: {{preset: basic}}\n")
+    setup = load_config(tmp_path / "config.yaml")
+    run = RunFolder(tmp_path / "run")
+
+    def begin(key: str, ended: float) -> None:
+        """Record two epochs of ten seconds, the last one written down at a time."""
+        attempt = run.transition(key).attempt(run.transition(key).begin_attempt(origin=None))
+        for epoch in range(3):
+            seconds = 10.0 if epoch else 0.0
+            attempt.append(EpochRecord(epoch, 0.5, {"quality": 0.5}, {}, seconds))
+        os.utime(run.path / "transitions" / key / "1" / "epochs.jsonl", (ended, ended))
+
+    (start,) = setup.graph.starts
+    targets = list(setup.graph.dag.successors(start))
+    assert (setup.graph.transitions, len(targets)) == (5, 2)
+    run.transition(f"S0__{start.label}").publish(done(epochs=4, seconds=40.0))
+    for target, ended in zip(targets, (1000.0, 1000.0 - heard), strict=True):
+        begin(f"{start.label}__{target.label}", ended)
+    # Half of each that is begun is left, and two others.
+    assert status_facts(run, setup)["seconds_left"] == (2 * 20 + 2 * 40) / at_work
 
 
 def test_status_tells_what_would_be_kept_and_the_time_left_of_what_is_begun(tmp_path: Path):

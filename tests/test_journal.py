@@ -92,6 +92,23 @@ def test_the_next_attempt_takes_over_all_epochs(tmp_path):
     assert [each.epoch for each in transition.records()] == [0, 1, 2, 3, 4]
 
 
+def test_how_far_a_training_is_counts_every_epoch_that_was_spent_once(tmp_path):
+    transition = RunFolder(tmp_path).transition("key")
+    assert transition.progress().status == "waiting"
+    begin(tmp_path, 4)
+    begun = transition.progress()
+    assert (begun.status, begun.epochs, begun.seconds) == ("begun", 3, 1.0)
+    seen = {"score": 0.5, "scores": (0.5, 0.5), "snapshot": None, "seconds": 0.5}
+    transition.publish(replace(OUTCOME, status="pruned", reason="race: below 0.6: late", **seen))
+    pruned = transition.progress()
+    assert (pruned.status, pruned.epochs, pruned.seconds) == ("pruned", 3, 1.0)
+    assert pruned.outcome.rule == "race"
+    transition.publish(OUTCOME)
+    done = transition.progress()
+    assert (done.status, done.epochs, done.seconds) == ("done", 1, 1.5)
+    assert done.outcome.rule is None
+
+
 @given(st.data())
 def test_a_journal_torn_at_any_byte_is_read_up_to_the_tear(tmp_path_factory, data):
     run = tmp_path_factory.mktemp("run")

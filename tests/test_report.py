@@ -383,6 +383,19 @@ def test_failed_pruned_and_missing_transitions_are_told_apart(tmp_path):
     assert 'reason="race: too low"' in (tmp_path / "graph.dot").read_text()
 
 
+def test_what_has_begun_is_told_with_its_epochs_so_far(tmp_path):
+    graph, outcomes = GRAPHS["one axis"], {"S0__0.1": done(0.5)}
+    begun = {"S0__0.1": 3, "0.1__0.03": 12}  # the first once more, from another model
+    for suffix in (".svg", ".dot", ".graphml"):
+        write_graph(tmp_path / f"graph{suffix}", graph, outcomes, begun=begun)
+    texts = svg_texts(tmp_path / "graph.svg")
+    assert {"begun, with epochs so far", "12", "not trained"} <= set(texts)
+    assert "3 states, 3 transitions (1 begun, 1 not trained)" in texts
+    assert 'label="begun, 12 epochs so far"' in (tmp_path / "graph.dot").read_text()
+    facts = {"status": "begun", "epochs_so_far": 12, "chosen": False}
+    assert nx.read_graphml(tmp_path / "graph.graphml").edges["0.1", "0.03"] == facts
+
+
 def test_a_reason_may_hold_any_character(tmp_path):
     graph = GRAPHS["one axis"]
     broken = replace(FAILED, reason='a\x00b\n"c" <d>')

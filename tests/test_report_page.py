@@ -190,6 +190,8 @@ def test_a_search_that_found_nothing_says_so(run, tmp_path):
     (state,) = [text for text in page.texts["p"] if text.startswith("Not finished")]
     assert "begun" in state
     assert "waiting" in state
+    begun = [arrow for arrow in run.content().view.arrows if arrow.status == "begun"]
+    assert sum(arrow.begun for arrow in begun) == 3
 
 
 def test_what_was_trained_again_has_a_row_of_its_own(run, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,17 +13,15 @@ from rich.progress import (
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
 
 from schedplan.cli.pace import Pace
+from schedplan.journal import Outcome
 from schedplan.report.text import duration
 
-_FOR_EVER = 1e9  # seconds; transitions may be hours apart, and all tell how fast it goes
 _MOST_ROWS = 8
-_PATIENCE = 1.0  # seconds beyond two epochs without news, after which a training is paused
 
 
 @dataclass
@@ -36,21 +33,14 @@ class Row:
         score: measured after it; None before the first.
         knee: the epoch whose model would be kept if it ended now; None where that is not known.
         seconds: spent.
-        news: when it was last heard of, by the monotonic clock.
+        paused: whether it waits for its rivals.
     """
 
     epoch: int = 0
     score: float | None = None
     knee: int | None = None
     seconds: float = 0.0
-    news: float = 0.0
-
-    def runs(self, now: float) -> bool:
-        """Return whether it is being trained, and does not wait for its rivals.
-
-        Nobody knows how long the first epoch takes.
-        """
-        return not self.epoch or now - self.news < 2 * self.seconds / self.epoch + _PATIENCE
+    paused: bool = False
 
 
 class Live(Progress):
@@ -63,60 +53,75 @@ class Live(Progress):
     """
 
     def __init__(self, metric: str, total: int, console: Console) -> None:
-        self._metric = metric
-        self._rows: dict[str, Row] = {}
+        self._metric, self._total = metric, total
+        self._rows: dict[str, Row] = {}  # the latest news last
         self._pace = Pace()
         self._ended = 0
+        self._at_work = 1
         super().__init__(
             BarColumn(20),
             TaskProgressColumn(),
             MofNCompleteColumn(),
             TextColumn("transitions"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
-            speed_estimate_period=_FOR_EVER,
         )
-        self._task = self.add_task("training", total=total)
+        self._task = self.add_task("training", total=total, left="")
 
     def begin(self, key: str) -> None:
         """Show a training."""
-        self._rows[key] = Row(news=time.monotonic())
+        self._rows[key] = Row()
+        self._count()
+
+    def pause(self, key: str, over: bool) -> None:
+        """Show that a training waits for its rivals, or goes on."""
+        row = self._rows.setdefault(key, Row())
+        row.paused = not over
+        if over:
+            self._count()
 
     def epoch(self, key: str, epoch: int, score: float, seconds: float, knee: int | None) -> None:
         """Show that a training has an epoch more, which took so many seconds."""
-        row = self._rows.setdefault(key, Row())
+        row = self._rows[key] = self._rows.pop(key, Row())
         row.epoch, row.score, row.knee = epoch, score, knee
         row.seconds += seconds
-        row.news = time.monotonic()
+        self._count()
         self._advance()
 
-    def end(self, key: str, ended: int, epochs: int, seconds: float) -> None:
-        """Show that a training has ended, `ended` transitions being at their end now."""
+    def drop(self, key: str) -> None:
+        """Show a training no more, which has ended while its transition goes on."""
         self._rows.pop(key, None)
-        self._ended = ended
-        if epochs:
-            self._pace.learn(epochs, seconds)
         self._advance()
+
+    def end(self, key: str, ended: int, outcome: Outcome) -> None:
+        """Show that a training has ended, `ended` transitions being at their end now."""
+        self._ended = ended
+        self._pace.learn(outcome.status, outcome.epochs_trained, outcome.seconds)
+        self.drop(key)
+
+    def seconds_left(self) -> float | None:
+        """Return in how many seconds all is trained; None while nobody knows."""
+        begun = [(row.epoch, row.seconds) for row in self._rows.values()]
+        waiting = max(self._total - self._ended - len(begun), 0)
+        return self._pace.rest(begun, waiting, self._at_work)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Return the table and the bar."""
         if self._rows:
-            yield self.table(time.monotonic())
+            yield self.table()
         yield self.make_tasks_table(self.tasks)
 
-    def table(self, now: float) -> Table:
-        """Return what is being trained at a time of the monotonic clock, the latest news first."""
-        running = {key: row for key, row in self._rows.items() if row.runs(now)}
+    def table(self) -> Table:
+        """Return what is being trained, the latest news first."""
+        running = {key: row for key, row in self._rows.items() if not row.paused}
         table = Table(box=None, padding=(0, 2, 0, 0))
         table.add_column("training", overflow="ellipsis", no_wrap=True)
         for name in ("epoch", self._metric, "knee", "left"):
             table.add_column(name, justify="right", no_wrap=True)
-        latest = sorted(running.items(), key=lambda item: item[1].news, reverse=True)
-        for key, row in latest[:_MOST_ROWS]:
+        for key, row in list(reversed(running.items()))[:_MOST_ROWS]:
             left = self._pace.left(row.epoch, row.seconds)
             table.add_row(
                 Text(key),
@@ -132,6 +137,12 @@ class Live(Progress):
             table.add_row(Text(note, style="dim"))
         return table
 
+    def _count(self) -> None:
+        """Note how many are at work: where one has just ended or paused, the next begins."""
+        self._at_work = max(sum(not row.paused for row in self._rows.values()), 1)
+
     def _advance(self) -> None:
         begun = sum(self._pace.share(row.epoch) for row in self._rows.values())
-        self.update(self._task, completed=self._ended + begun)
+        left = self.seconds_left()
+        words = "" if left is None else f"about {duration(left)} left"
+        self.update(self._task, completed=self._ended + begun, left=words)

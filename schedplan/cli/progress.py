@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from schedplan.knees import KneeEstimator, Mode, Verdict
 from schedplan.report.text import duration
 from schedplan.solver import DiskEvent, Event, PlanEvent, RunEvent
 from schedplan.solver.search import SUPERSEDED
-from schedplan.transition import EpochEvent, RetryEvent, TransitionEvent
+from schedplan.transition import EpochEvent, PauseEvent, RetryEvent, TransitionEvent
 
 log = logging.getLogger("schedplan")
 
@@ -85,8 +84,6 @@ class Display:
         self._live = Live(metric, total, CONSOLE)
         self._judge = judge
         self._total = total
-        self._begun = time.monotonic()
-        self._known = 0  # transitions that an earlier run trained
         self._ended: set[str] = set()  # a transition may be trained from several models
         self._reasons: set[str] = set()  # a cut has one for hundreds of transitions
 
@@ -102,6 +99,8 @@ class Display:
             self._epoch(event)
         elif isinstance(event, TransitionEvent):
             self._transition(event)
+        elif isinstance(event, PauseEvent):
+            self._live.pause(event.key, event.over)
         elif isinstance(event, RetryEvent):
             log.warning("%s: %s; it goes on from its last snapshot", event.key, event.reason)
         elif isinstance(event, DiskEvent):
@@ -116,10 +115,11 @@ class Display:
         text = f"epoch {record.epoch} {self._metric} {record.score:.4g}"
         reason = f" ({event.verdict.reason})" if event.verdict else ""
         log.debug("%s: %s%s", event.key, text, reason)
-        if CONSOLE.is_terminal:
-            verdict = event.verdict or (self._judge and self._judge(event.key))
-            knee = verdict.epoch if verdict else None
-            self._live.epoch(event.key, record.epoch, record.score, record.seconds, knee)
+        verdict = event.verdict
+        if CONSOLE.is_terminal and self._judge:
+            verdict = verdict or self._judge(event.key)
+        knee = verdict.epoch if verdict else None
+        self._live.epoch(event.key, record.epoch, record.score, record.seconds, knee)
 
     def _transition(self, event: TransitionEvent) -> None:
         if event.outcome is None:
@@ -127,14 +127,12 @@ class Display:
             log.debug("%s: starts with %s", event.key, _short(event.params))
             return
         outcome = event.outcome
-        if outcome.status == "pruned" and outcome.reason.startswith(SUPERSEDED):
-            self._live.end(event.key, len(self._ended), epochs=0, seconds=0.0)
+        if outcome.rule == SUPERSEDED:
+            self._live.drop(event.key)
             log.debug("%s: %s", event.key, outcome.reason)
             return  # the transition itself goes on, from a better model
         self._ended.add(event.key.partition("@")[0])
-        self._known += event.known
-        epochs = outcome.epochs_trained if outcome.status == "done" else 0
-        self._live.end(event.key, len(self._ended), epochs, outcome.seconds)
+        self._live.end(event.key, len(self._ended), outcome)
         place = f"[{len(self._ended)}/{self._total}] {event.key}"
         if event.known:
             log.debug("%s: known from an earlier run", place)
@@ -158,9 +156,7 @@ class Display:
 
     def _left_in_words(self) -> str:
         """Return about how long the rest takes, if it is long."""
-        trained = len(self._ended) - self._known
-        passed = time.monotonic() - self._begun
-        left = passed / trained * (self._total - len(self._ended)) if trained else 0.0
+        left = self._live.seconds_left() or 0.0
         return f"; about {duration(left)} left" if left > _LONG else ""
 
 

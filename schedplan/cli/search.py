@@ -24,7 +24,7 @@ from schedplan.executors import SerialExecutor
 from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder, remove_folder
 from schedplan.plan import Plan
-from schedplan.report import ended_trainings, trace, write_graph, write_report
+from schedplan.report import begun_trainings, ended_trainings, trace, write_graph, write_report
 from schedplan.solver import Event, solve
 from schedplan.trackers import Track
 
@@ -178,7 +178,14 @@ def draw(folder: RunFolder, setup: Setup, output: Path) -> None:
     plan = Plan.load(folder.plan_file) if folder.plan_file.exists() else None
     found = trace(setup.graph, ended_trainings(folder, setup.graph), config.mode, plan)
     write_graph(
-        output, setup.graph, found.outcomes, found.path, config.name, config.metric, config.mode
+        output,
+        setup.graph,
+        found.outcomes,
+        found.path,
+        title=config.name,
+        metric=config.metric,
+        mode=config.mode,
+        begun=begun_trainings(folder),
     )
 
 

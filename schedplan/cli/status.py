@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from schedplan.cli.pace import Pace
+from schedplan.cli.pace import Pace, at_work
 from schedplan.cli.tables import make_table
 from schedplan.cli.views import plan_title
 from schedplan.config import Setup
@@ -20,6 +20,7 @@ from schedplan.plan import Plan
 from schedplan.report import ended_trainings, trace
 from schedplan.report.text import duration
 from schedplan.solver import Budget
+from schedplan.solver.search import SUPERSEDED
 from schedplan.space import State
 
 Facts = dict[str, Any]
@@ -48,20 +49,22 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
     """
     edges = {transition_key(edge): edge for edge in setup.graph.dag.edges}
     rows: dict[str, list[Facts]] = {key: [] for key in edges}
+    latest = []
     for training in folder.trainings():
         if edge := edges.get(training.transition):
-            rows[training.transition].append(_row(training, edge[1], setup))
+            row = _row(training, edge[1], setup)
+            rows[training.transition].append(row)
+            if row["status"] == "begun" and (span := training.latest()):
+                latest.append(span)
     for key, kin in rows.items():
         if not kin:
             kin.append({**_WAITING, "transition": key})
     every = [row for kin in rows.values() for row in kin]
-    _foretell(every)
     shown = trace(setup.graph, ended_trainings(folder, setup.graph), setup.config.mode).outcomes
     counts = Counter(shown[key].status if key in shown else _rest(kin) for key, kin in rows.items())
-    ended = [row["seconds"] for row in every if row["status"] in ("done", "failed", "pruned")]
     plan = best_so_far(folder)
     is_finished = plan is not None and plan.complete
-    left = 0 if is_finished else counts["begun"] + counts["waiting"]
+    left = _foretell(every, counts["waiting"], latest)
     pruned = [row for row in every if row["status"] == "pruned"]
     return {
         "run": str(folder.path),
@@ -73,8 +76,8 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
         "epochs": sum(row["epochs"] for row in every),
         "cost": sum(row["cost"] for row in every) if setup.options.cost else None,
         "seconds": sum(row["seconds"] for row in every),
-        "seconds_left": left * sum(ended) / len(ended) if ended else None,
-        "pruned_by": dict(Counter(rule(row["reason"]) for row in pruned)),
+        "seconds_left": 0.0 if is_finished else left,
+        "pruned_by": dict(Counter(row["rule"] for row in pruned)),
         "pruned_after": sum(row["epochs"] for row in pruned),
         "details": every,
     }
@@ -148,16 +151,6 @@ def spent(facts: Mapping[str, Any]) -> str:
     return f"{facts['epochs']:,} epochs{cost} in {duration(facts['seconds'])}"
 
 
-def rule(reason: str) -> str:
-    """Return the rule by which a transition was pruned.
-
-    Example:
-        >>> rule("race: at most 0.5, below 0.6, expected after 12 epochs")
-        'race'
-    """
-    return reason.partition(":")[0]
-
-
 _WAITING: Facts = {
     "status": "waiting",
     "epochs": 0,
@@ -168,40 +161,44 @@ _WAITING: Facts = {
     "seconds": 0.0,
     "seconds_left": None,
     "reason": None,
+    "rule": None,
 }
 
 
 def _row(training: TransitionFolder, target: State, setup: Setup) -> Facts:
-    """Return the facts of one training; of what was pruned, every epoch that was spent counts."""
-    outcome = training.outcome()
-    records = training.records() if outcome is None or outcome.status == "pruned" else []
-    epochs = max(len(records) - 1, outcome.epochs_trained if outcome else 0)
-    measured = records[-1].score if records else None
-    begun = outcome is None and records
-    scores = [record.score for record in records]
-    return {
+    """Return the facts of one training."""
+    progress = training.progress()
+    facts = {
         **_WAITING,
         "transition": training.key,
-        "status": outcome.status if outcome else "begun" if records else "waiting",
-        "epochs": epochs,
-        "cost": epochs * setup.options.epoch_cost(target),
-        "epoch": outcome.epoch if outcome and outcome.status != "pruned" else None,
-        "knee": setup.estimator(scores, setup.config.mode).epoch if begun else None,
-        "score": outcome.score if outcome else measured,
-        "seconds": sum(record.seconds for record in records) or (outcome.seconds if outcome else 0),
-        "reason": outcome.reason if outcome else None,
+        "status": progress.status,
+        "epochs": progress.epochs,
+        "cost": progress.epochs * setup.options.epoch_cost(target),
+        "seconds": progress.seconds,
     }
+    if outcome := progress.outcome:
+        epoch = None if outcome.status == "pruned" else outcome.epoch
+        ended = {"epoch": epoch, "score": outcome.score, "reason": outcome.reason}
+        return {**facts, **ended, "rule": outcome.rule}
+    if progress.scores:
+        verdict = setup.estimator(progress.scores, setup.config.mode)
+        return {**facts, "knee": verdict.epoch, "score": progress.scores[-1]}
+    return facts
 
 
-def _foretell(rows: Sequence[Facts]) -> None:
-    """Enter how long what is begun may take, by what has ended."""
+def _foretell(
+    rows: Sequence[Facts], waiting: int, latest: Iterable[tuple[float, float]]
+) -> float | None:
+    """Enter how long what is begun may take, by what has ended; return how long all may take."""
     pace = Pace()
     for row in rows:
-        if row["status"] == "done":
-            pace.learn(row["epochs"], row["seconds"])
-    for row in rows:
-        if row["status"] == "begun":
-            row["seconds_left"] = pace.left(row["epochs"], row["seconds"])
+        if row["status"] not in ("begun", "waiting") and row["rule"] != SUPERSEDED:
+            pace.learn(row["status"], row["epochs"], row["seconds"])
+    begun = [row for row in rows if row["status"] == "begun"]
+    for row in begun:
+        row["seconds_left"] = pace.left(row["epochs"], row["seconds"])
+    taken = [(row["epochs"], row["seconds"]) for row in begun]
+    return pace.rest(taken, waiting, at_work(latest))
 
 
 def _plan_facts(plan: Plan) -> Facts:
@@ -239,4 +236,4 @@ def _left(row: Facts) -> str:
 
 
 def _status(row: Facts) -> str:
-    return f"pruned ({rule(row['reason'])})" if row["status"] == "pruned" else row["status"]
+    return f"pruned ({row['rule']})" if row["rule"] else row["status"]

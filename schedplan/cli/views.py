@@ -18,6 +18,7 @@ from schedplan.errors import PluginError
 from schedplan.journal import Outcome
 from schedplan.plan import Plan, Stage
 from schedplan.plugins import KINDS, Entry, Plugins, installed
+from schedplan.report.text import exact
 from schedplan.space import INITIAL
 
 
@@ -85,18 +86,13 @@ def _flat(stated: object) -> str:
     return f"{stated:,.6g}" if isinstance(stated, float) else str(stated)
 
 
-def _exact(value: object) -> object:
-    """Return what shows a hyperparameter as it is: scores are rounded, what trains is not."""
-    return str(value) if isinstance(value, float) else value
-
-
 def plan_table(plan: Plan) -> Group:
     """Show a plan, a row per stage."""
     names = list(dict.fromkeys(name for stage in plan.path for name in stage.params))
     rows = [
         (
             None if stage is plan.final else number,
-            *(_exact(stage.params.get(name)) for name in names),
+            *(exact(stage.params.get(name)) for name in names),
             stage.epochs,
             stage.score,
             stage.observed,

@@ -27,7 +27,9 @@ from schedplan.journal.run import RunFolder
 from schedplan.journal.snapshots import hash_folder, is_sound
 from schedplan.journal.transition import (
     Outcome,
+    Progress,
     Status,
+    TrainingStatus,
     TransitionFolder,
     transition_key,
 )
@@ -37,9 +39,11 @@ __all__ = [
     "EpochRecord",
     "KeepSnapshots",
     "Outcome",
+    "Progress",
     "RunFolder",
     "SnapshotReferences",
     "Status",
+    "TrainingStatus",
     "TransitionFolder",
     "copy_folder",
     "fingerprint",

@@ -119,11 +119,9 @@ class RunFolder:
     def trained(self) -> Iterator[tuple[str, int, float]]:
         """Yield the name, the epochs and the seconds of every training written down."""
         for training in self.trainings():
-            outcome = training.outcome()
-            if outcome and outcome.status != "pruned":
-                yield training.key, outcome.epochs_trained, outcome.seconds
-            elif records := training.records():
-                yield training.key, len(records) - 1, sum(record.seconds for record in records)
+            progress = training.progress()
+            if progress.scores:
+                yield training.key, progress.epochs, progress.seconds
 
     def configure(self, config: Mapping[str, Any], incidental: Collection[str] = ()) -> None:
         """Bind the folder to `config`, or check that it is bound to the same one already.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -34,6 +35,9 @@ from schedplan.journal.files import (
 Status: TypeAlias = Literal["done", "paused", "pruned", "failed"]
 """`done` and `failed` are for good; `paused` and `pruned` training can be taken up again."""
 
+TrainingStatus: TypeAlias = Status | Literal["begun", "waiting"]
+"""How a training ended; `begun` or `waiting` if it has not."""
+
 _LONGEST_NAME = 255  # bytes, on most file systems
 _KEY_LENGTH = 120
 """File systems allow names of 255 bytes; attempts, epochs and temporary names need room too."""
@@ -45,7 +49,7 @@ class Outcome:
 
     Attributes:
         status: `done`, `failed`, `paused`, or `pruned` by a rule of the search.
-        reason: why it stopped, in words.
+        reason: why it stopped, in words; of what was pruned, the rule's name comes first.
         epoch: the epoch whose model is handed on; 0 hands the predecessor's model on.
         score: the transition's score, by which rivals into one state are compared; None where it
             failed, or was given up before any epoch.
@@ -80,6 +84,40 @@ class Outcome:
     @property
     def epochs_trained(self) -> int:
         """The epochs paid for; at least `epoch`."""
+        return max(len(self.scores) - 1, 0)
+
+    @property
+    def rule(self) -> str | None:
+        """The name of the rule that has pruned it; None unless it is pruned."""
+        return self.reason.partition(":")[0] if self.status == "pruned" else None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is, by all that is written down of it.
+
+    Attributes:
+        outcome: how it ended; None if it has not.
+        scores: the metric after every epoch trained, epoch 0 first. Of what was pruned, these may
+            be more than the outcome has: it was given up for what was seen by then.
+        seconds: wall-clock time spent on them.
+    """
+
+    outcome: Outcome | None
+    scores: tuple[float, ...]
+    seconds: float
+
+    @property
+    def status(self) -> TrainingStatus:
+        """How it ended; `begun` if it has not, `waiting` if not even the model that it begins from
+        was measured."""
+        if self.outcome:
+            return self.outcome.status
+        return "begun" if self.scores else "waiting"
+
+    @property
+    def epochs(self) -> int:
+        """The epochs trained."""
         return max(len(self.scores) - 1, 0)
 
 
@@ -188,11 +226,36 @@ class TransitionFolder:
         write_text(self._result, text, via=self._folder / str(attempt) if attempt else None)
         return outcome
 
+    def progress(self) -> Progress:
+        """Return how far the training is.
+
+        Raises:
+            RunFolderError: see `outcome`.
+        """
+        outcome = self.outcome()
+        if outcome and outcome.status != "pruned":
+            return Progress(outcome, outcome.scores, outcome.seconds)
+        records = self.records()
+        scores, seconds = tuple(r.score for r in records), sum(r.seconds for r in records)
+        if outcome:
+            scores, seconds = max(scores, outcome.scores, key=len), max(seconds, outcome.seconds)
+        return Progress(outcome, scores, seconds)
+
     def records(self) -> list[EpochRecord]:
         """Return the epochs of the latest attempt that are recorded whole, epoch 0 first."""
-        journals = (folder / JOURNAL for folder in self._attempts())
-        journal = next((journal for journal in journals if journal.exists()), None)
+        journal = self._journal()
         return read_records(journal) if journal else []
+
+    def latest(self) -> tuple[float, float] | None:
+        """Return when the last epoch was begun and written down, in seconds since 1970; None if
+        there is none."""
+        journal = self._journal()
+        records = read_records(journal) if journal else []
+        with suppress(FileNotFoundError):  # a successor has just taken over
+            if journal and records:
+                written = journal.stat().st_mtime
+                return written - records[-1].seconds, written
+        return None
 
     def begin_attempt(self, origin: str | None) -> int:
         """Open a new attempt, which takes over what can be continued from those before it.
@@ -250,6 +313,10 @@ class TransitionFolder:
                 remove_folder(folder / SNAPSHOTS / name_of(epoch))
             for claim in claims(folder):
                 claim.unlink(missing_ok=True)
+
+    def _journal(self) -> Path | None:
+        journals = (folder / JOURNAL for folder in self._attempts())
+        return next((journal for journal in journals if journal.exists()), None)
 
     def _attempts(self) -> list[Path]:
         """Return the folders of all attempts, the latest first; only one that was cut short while

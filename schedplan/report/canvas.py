@@ -6,7 +6,7 @@ Pictures are drawn on any kind of sheet: `Bitmap` makes a PNG of it, `Vector` an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -18,9 +18,14 @@ from schedplan.report.panel import Point
 FONT: Final = "DejaVu Sans"
 """Comes with matplotlib, so that texts are as wide on every machine."""
 
-Stroke: TypeAlias = Literal["solid", "dashed", "dotted", "sparse"]
+Stroke: TypeAlias = Literal["solid", "dashed", "dotted", "sparse", "dashdot"]
 
-DASHES: Final = {"dashed": (4.0, 2.5), "dotted": (1.0, 2.0), "sparse": (9.0, 6.0)}
+DASHES: Final[Mapping[str, tuple[float, ...]]] = {
+    "dashed": (4.0, 2.5),
+    "dotted": (1.0, 2.0),
+    "sparse": (9.0, 6.0),
+    "dashdot": (6.0, 2.0, 1.0, 2.0),
+}
 """How long lines are on and off, in multiples of their width."""
 
 

@@ -43,7 +43,7 @@ class Caption:
         Args:
             view: what the picture shows.
             note: one more line, unless it is empty.
-            meanings: what arrows mean that are `chosen`, and others that are `done`.
+            meanings: what arrows mean that are `chosen`, and others that are `done` or `begun`.
         """
         texts = [(view.title, palette.TITLE), (_facts(view), palette.SUBTITLE)]
         texts.append((note, palette.SUBTITLE))
@@ -77,8 +77,9 @@ class Caption:
 def _facts(view: GraphView) -> str:
     """Return in words how large the graph is and what a search has found in it."""
     status = Counter[str](arrow.status for arrow in view.arrows)
-    kinds = {"failed": "failed", "pruned": "pruned", "waiting": "not trained"} if view.known else {}
-    troubles = [f"{status[kind]:,} {name}" for kind, name in kinds.items() if status[kind]]
+    kinds = {"failed": "failed", "pruned": "pruned", "begun": "begun", "waiting": "not trained"}
+    known = kinds.items() if view.known else ()
+    troubles = [f"{status[kind]:,} {name}" for kind, name in known if status[kind]]
     parts = [
         f"{counted(view.graph.states, 'state')}, {counted(len(view.arrows), 'transition')}"
         + (f" ({', '.join(troubles)})" if troubles else "")

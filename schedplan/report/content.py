@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from schedplan.journal import Status
+from schedplan.journal import TrainingStatus
 from schedplan.knees import Mode, Verdict
 from schedplan.plan import Plan
 from schedplan.report.view import GraphView
 from schedplan.space import Params
-
-TrainingStatus: TypeAlias = Status | Literal["begun", "waiting"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,7 @@ class Training:
         params: that state's hyperparameters.
         status: how it ended; `begun` or `waiting` if it has not.
         reason: why it ended, in words; empty if it has not.
+        rule: the name of the rule that has pruned it; None unless it is pruned.
         scores: the metric after every epoch trained, epoch 0 first.
         kept: the epoch whose model was handed on; None unless it is done.
         score: what that model is worth; None likewise.
@@ -42,6 +41,7 @@ class Training:
     params: Params
     status: TrainingStatus = "waiting"
     reason: str = ""
+    rule: str | None = None
     scores: tuple[float, ...] = ()
     kept: int | None = None
     score: float | None = None

@@ -71,7 +71,7 @@ def saving(trainings: Sequence[Training]) -> Saving | None:
 
     Example:
         >>> trained = Training("a", "S0", "A", {}, "done", scores=(0.1,) * 11, kept=10, score=0.1)
-        >>> pruned = Training("b", "B", "A", {}, "pruned", "race: too low", scores=(0.1,) * 5)
+        >>> pruned = Training("b", "B", "A", {}, "pruned", "", "race", scores=(0.1,) * 5)
         >>> saving([trained, pruned]).saved
         6.0
     """
@@ -91,7 +91,7 @@ def saving(trainings: Sequence[Training]) -> Saving | None:
     saved = sum(map(left, pruned))
     cost = sum(training.cost for training in trainings)
     return Saving(
-        rules=Counter(training.reason.partition(":")[0] for training in pruned),
+        rules=Counter(training.rule for training in pruned if training.rule),
         spent=sum(training.cost for training in pruned),
         saved=saved,
         share=saved / (saved + cost) if saved else 0.0,

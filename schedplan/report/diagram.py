@@ -40,7 +40,7 @@ class Diagram:
 
     Attributes:
         note: what a reader has to be told.
-        meanings: what arrows mean that are `chosen`, and others that are `done`.
+        meanings: what arrows mean that are `chosen`, and others that are `done` or `begun`.
     """
 
     def __init__(self, view: GraphView, axes: Sequence[str]) -> None:
@@ -52,8 +52,10 @@ class Diagram:
         named = axes or [axis.name for axis in view.graph.space.axes]
         self._lines = {s: values(s, named) for s in view.graph.order if s != INITIAL}
         self.note = self._note(named)
-        facts = "" if self._is_crowded else f", with epochs · {view.metric}"
-        self.meanings = {"chosen": "chosen path, with epochs", "done": f"explored{facts}"}
+        self.meanings = {"chosen": "chosen path, with epochs", "done": "explored", "begun": "begun"}
+        if not self._is_crowded:
+            self.meanings["done"] += f", with epochs · {view.metric}"
+            self.meanings["begun"] += ", with epochs so far"
 
     def sizes(self) -> Sizes:
         """Return the room that boxes and arrows take."""
@@ -107,7 +109,11 @@ class Diagram:
                 yield Label(cross(), number, needed=True)
             elif arrow.chosen and arrow.epochs is not None:
                 yield Label(badge(str(arrow.epochs)), number, needed=True)
-            elif arrow.score is not None and not self._is_crowded:
+            elif self._is_crowded:
+                continue
+            elif arrow.begun is not None:
+                yield Label(note(str(arrow.begun)), number, needed=False)
+            elif arrow.score is not None:
                 text = f"{arrow.epochs} · {self._as_text(arrow.score)}"
                 yield Label(note(text), number, needed=False)
 

@@ -23,8 +23,8 @@ _UNUSED: dict[str, Facts] = {
 def dot(view: GraphView) -> bytes:
     """Return the graph in Graphviz' language: `dot -Tpdf` draws it.
 
-    A label shows what a picture would; the attributes `score`, `epochs`, `status`, `reason`,
-    `chosen` and `role` are the facts themselves.
+    A label shows what a picture would; the attributes `score`, `epochs`, `epochs_so_far`,
+    `status`, `reason`, `chosen` and `role` are the facts themselves.
     """
     lines = [
         f"digraph {_quote(view.title)} {{",
@@ -65,6 +65,8 @@ def _arrow_facts(arrow: Arrow) -> Facts:
     facts: Facts = {"status": arrow.status, "chosen": arrow.chosen}
     if arrow.epochs is not None:
         facts["epochs"] = arrow.epochs
+    if arrow.begun is not None:
+        facts["epochs_so_far"] = arrow.begun
     if arrow.score is not None:
         facts["score"] = arrow.score
     if arrow.reason is not None:
@@ -83,6 +85,8 @@ def _drawn_arrow(arrow: Arrow) -> Facts:
     facts = _arrow_facts(arrow)
     if arrow.status in _UNUSED:
         return {**facts, **_UNUSED[arrow.status], "label": arrow.status}
+    if arrow.begun is not None:
+        return {**facts, "label": f"begun, {counted(arrow.begun, 'epoch')} so far"}
     if arrow.score is None:
         return facts
     facts["label"] = f"{counted(arrow.epochs or 0, 'epoch')}\n{arrow.score:.4g}"

@@ -12,7 +12,7 @@ from schedplan.journal import Outcome, RunFolder, TransitionFolder, transition_k
 from schedplan.knees import KneeEstimator
 from schedplan.plan import Plan, Stage
 from schedplan.report.content import Content, Step, Training
-from schedplan.report.path import Trace, ended_trainings, trace
+from schedplan.report.path import Trace, begun_trainings, ended_trainings, trace
 from schedplan.report.view import GraphView
 from schedplan.solver import SearchOptions
 
@@ -54,7 +54,9 @@ def of_search(
         trainings=trainings,
         steps=tuple(_step(each, again.get(each.target)) for each in _kept(path)),
         plan=plan,
-        view=GraphView.of(graph, found.outcomes, found.path, "", metric, mode),
+        view=GraphView.of(
+            graph, found.outcomes, found.path, "", metric, mode, begun_trainings(folder)
+        ),
         cost=options.cost,
         front={file.stem: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))},
     )
@@ -114,23 +116,18 @@ def _waiting(key: str, edge: Transition, options: SearchOptions) -> Training:
 
 
 def _read(training: Training, folder: TransitionFolder) -> tuple[Training, Outcome | None]:
-    """Return `training` with what its folder says; of what was pruned, every epoch counts."""
-    outcome = folder.outcome()
-    records = folder.records() if outcome is None or outcome.status == "pruned" else []
-    scores = tuple(record.score for record in records)
-    seconds = sum(record.seconds for record in records)
-    if outcome is None:
-        begun = replace(training, status="begun", scores=scores, seconds=seconds)
-        return (begun if records else training), None
-    done = outcome.status == "done"
+    """Return `training` with what its folder says, and how it ended if it has."""
+    progress = folder.progress()
+    outcome, done = progress.outcome, progress.status == "done"
     facts = replace(
         training,
-        status=outcome.status,
-        reason=outcome.reason,
-        scores=max(scores, outcome.scores, key=len),
-        kept=outcome.epoch if done else None,
-        score=outcome.score if done else None,
-        seconds=max(seconds, outcome.seconds),
+        status=progress.status,
+        reason=outcome.reason if outcome else "",
+        rule=outcome.rule if outcome else None,
+        scores=progress.scores,
+        kept=outcome.epoch if outcome and done else None,
+        score=outcome.score if outcome and done else None,
+        seconds=progress.seconds,
     )
     return facts, outcome
 

@@ -18,6 +18,7 @@ _DOT, _LARGE_DOT, _RING = 0.07, 0.11, 0.18
 
 _LINES = {
     "waiting": Pen(palette.GREY, 0.3, "sparse"),
+    "begun": Pen(palette.GREY, 0.4, "dashdot"),
     "pruned": Pen(palette.GREY, 0.4, "dotted"),
     "done": Pen(palette.GREY, 0.4),
     "failed": Pen(palette.RED, 0.7, "dashed"),
@@ -35,14 +36,14 @@ class Overview:
 
     Attributes:
         note: what a reader has to be told.
-        meanings: what arrows mean that are `chosen`, and others that are `done`.
+        meanings: what arrows mean that are `chosen`, and others that are `done` or `begun`.
     """
 
     def __init__(self, view: GraphView, axes: Sequence[str]) -> None:
         self._view = view
         self._is_table = is_table(axes)
         self._step = ceil(len(view.arrows) / _MOST_LINES)
-        self.meanings = {"chosen": "chosen path", "done": "explored"}
+        self.meanings = {"chosen": "chosen path", "done": "explored", "begun": "begun"}
         self.note = f"one in {self._step} transitions is drawn" if self._step > 1 else ""
 
     def sizes(self) -> Sizes:

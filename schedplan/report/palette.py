@@ -45,6 +45,7 @@ ARROWS = {
     "done": Pen(GREY, 0.9),
     "pruned": Pen(GREY, 0.9, "dotted"),
     "failed": Pen(RED, 0.9, "dashed"),
+    "begun": Pen(GREY, 0.9, "dashdot"),
     "waiting": Pen(GREY, 0.6, "sparse"),
 }
 """Transitions that are not chosen, by their status."""

@@ -88,6 +88,16 @@ def ended_trainings(folder: RunFolder, graph: StateGraph) -> dict[Transition, li
     return ended
 
 
+def begun_trainings(folder: RunFolder) -> dict[str, int]:
+    """Return the epochs so far, by `transition_key`, of what has begun and not ended."""
+    begun: dict[str, int] = {}
+    for training in folder.trainings():
+        progress = training.progress()
+        if progress.status == "begun":
+            begun[training.transition] = max(progress.epochs, begun.get(training.transition, 0))
+    return begun
+
+
 def _labels(
     graph: StateGraph, trainings: Mapping[Transition, Iterable[Outcome]], sign: float
 ) -> dict[str | None, Label]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from schedplan.knees import Mode
 from schedplan.report.content import Content, Training
 from schedplan.report.costs import StateCost, by_state
+from schedplan.report.text import exact
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def stage_table(content: Content) -> Table:
     rows = [
         [
             name,
-            *(_exact(step.params.get(name)) for name in names),
+            *(exact(step.params.get(name)) for name in names),
             step.epochs,
             *(step.score, step.observed, step.again)[: len(scores)],
         ]
@@ -203,8 +204,8 @@ def status_in_words(status: str, content: Content) -> str:
 def _rival(training: Training, content: Content) -> str:
     if training.status == "done":
         return f"{training.source} {training.score:.4g}"
-    reason = f" ({training.reason.partition(':')[0]})" if training.status == "pruned" else ""
-    return f"{training.source} {status_in_words(training.status, content)}{reason}"
+    rule = f" ({training.rule})" if training.rule else ""
+    return f"{training.source} {status_in_words(training.status, content)}{rule}"
 
 
 def _ranked(trainings: Iterable[Training], mode: Mode) -> list[Training]:
@@ -216,8 +217,3 @@ def _ranked(trainings: Iterable[Training], mode: Mode) -> list[Training]:
 
 def _unit(content: Content) -> str:
     return f"cost ({content.cost})#" if content.cost else "cost#"
-
-
-def _exact(value: object) -> str | None:
-    """Return what shows a hyperparameter as it is: scores are rounded, what trains is not."""
-    return None if value is None else str(value)

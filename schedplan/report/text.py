@@ -74,6 +74,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def exact(value: object) -> str | None:
+    """Return what shows a hyperparameter as it is: scores are rounded, what trains is not.
+
+    Example:
+        >>> exact(0.000123456), exact([0.1, 2]), exact(None)
+        ('0.000123456', '[0.1, 2]', None)
+    """
+    return None if value is None else str(value)
+
+
 def printable(text: str) -> str:
     """Return a text without control characters, which neither XML nor HTML knows."""
     return "".join(c if c.isprintable() else " " for c in text)

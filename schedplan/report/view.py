@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
 
 from schedplan.graph import StateGraph, Transition
-from schedplan.journal import Outcome, Status, transition_key
+from schedplan.journal import Outcome, TrainingStatus, transition_key
 from schedplan.knees import Mode
 from schedplan.space import INITIAL, State
-
-ArrowStatus: TypeAlias = Status | Literal["waiting"]
 
 
 @dataclass(frozen=True)
@@ -24,17 +21,21 @@ class Arrow:
         target: where it leads.
         outcome: how it ended; None if it has not.
         chosen: whether the chosen path takes it.
+        begun: the epochs trained so far, if it has begun and not ended; else None.
     """
 
     source: State
     target: State
     outcome: Outcome | None = None
     chosen: bool = False
+    begun: int | None = None
 
     @property
-    def status(self) -> ArrowStatus:
-        """`done`, `pruned`, `failed`, or `waiting` if it has not ended."""
-        return self.outcome.status if self.outcome else "waiting"
+    def status(self) -> TrainingStatus:
+        """`done`, `pruned` or `failed`; `begun` or `waiting` if it has not ended."""
+        if self.outcome:
+            return self.outcome.status
+        return "waiting" if self.begun is None else "begun"
 
     @property
     def epochs(self) -> int | None:
@@ -81,13 +82,18 @@ class GraphView:
         title: str,
         metric: str,
         mode: Mode,
+        begun: Mapping[str, int] = {},
     ) -> GraphView:
-        """Gather what is known; `outcomes` go by `transition_key`."""
+        """Gather what is known; `outcomes` and the epochs of what is `begun` go by
+        `transition_key`."""
         taken = set(path)
-        arrows = tuple(
-            Arrow(*edge, outcome=outcomes.get(transition_key(edge)), chosen=edge in taken)
-            for edge in graph.dag.edges
-        )
+
+        def arrow(edge: Transition) -> Arrow:
+            key = transition_key(edge)
+            so_far = None if key in outcomes else begun.get(key)
+            return Arrow(*edge, outcomes.get(key), chosen=edge in taken, begun=so_far)
+
+        arrows = tuple(map(arrow, graph.dag.edges))
         return cls(
             graph=graph,
             arrows=arrows,
@@ -99,8 +105,8 @@ class GraphView:
 
     @cached_property
     def known(self) -> bool:
-        """Whether any transition has ended."""
-        return any(arrow.outcome for arrow in self.arrows)
+        """Whether any transition has begun."""
+        return any(arrow.status != "waiting" for arrow in self.arrows)
 
     @cached_property
     def path(self) -> list[Arrow]:

@@ -29,6 +29,7 @@ def write_graph(
     title: str = "",
     metric: str = "",
     mode: Mode = "max",
+    begun: Mapping[str, int] = {},
 ) -> None:
     """Write a graph, and what is known about it, as a picture or for other programs.
 
@@ -43,6 +44,7 @@ def write_graph(
         title: shown above the picture.
         metric: what a score is called.
         mode: which score of a state is its best, the highest (`max`) or the lowest (`min`).
+        begun: the epochs so far of transitions that have begun and not ended, likewise.
 
     Raises:
         UsageError: if `file` ends in anything else.
@@ -64,4 +66,4 @@ def write_graph(
             f"a graph cannot be written as {file.name!r}",
             allowed=f"names that end in {', '.join(_FORMATS)}",
         )
-    write_bytes(file, render(GraphView.of(graph, outcomes, path, title, metric, mode)))
+    write_bytes(file, render(GraphView.of(graph, outcomes, path, title, metric, mode, begun)))

@@ -38,7 +38,7 @@ from schedplan.solver.restoration import (
 from schedplan.solver.search import Search
 from schedplan.solver.trial import END, Trial
 from schedplan.trainer import Seat, derive_seed
-from schedplan.transition import Assignment, RetryEvent, Training, TransitionEvent
+from schedplan.transition import Assignment, PauseEvent, RetryEvent, Training, TransitionEvent
 
 _Request: TypeAlias = tuple[Trial, float]
 
@@ -162,6 +162,8 @@ class Driver:
                 origin, seed = trial.source.identity, self._seed(trial)
                 self._trainings[trial] = Training(self.folder, folder.key, origin, seed)
                 self._on_event(self._told(folder.key, trial))
+            else:
+                self._on_event(PauseEvent(folder.key, over=True))
             self._submit(trial, grant)
         else:
             self._refused.append(trial)
@@ -280,8 +282,8 @@ class Driver:
         self._retry_refused()
         spent = outcome.seconds - (before.seconds if before else 0.0)
         epochs = outcome.epochs_trained - (before.epochs_trained if before else 0)
-        if ended:
-            self._on_event(self._told(folder.key, trial, outcome))
+        told = self._told(folder.key, trial, outcome) if ended else PauseEvent(folder.key)
+        self._on_event(told)
         self._settle(trial, folder.key, outcome)
         self._learn(trial, epochs, spent, ended)
 

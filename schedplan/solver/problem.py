@@ -18,7 +18,7 @@ from schedplan.pruning import SAFE, Pruning
 from schedplan.solver.search import Order
 from schedplan.space import State
 from schedplan.trainer import TrainerFactory
-from schedplan.transition import EpochEvent, RetryEvent, TransitionEvent
+from schedplan.transition import EpochEvent, PauseEvent, RetryEvent, TransitionEvent
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class DiskEvent:
     free: int
 
 
-Event: TypeAlias = RunEvent | TransitionEvent | EpochEvent | RetryEvent | DiskEvent | PlanEvent
+Event: TypeAlias = (
+    RunEvent | TransitionEvent | EpochEvent | PauseEvent | RetryEvent | DiskEvent | PlanEvent
+)
 
 
 @dataclass(frozen=True)

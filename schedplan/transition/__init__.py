@@ -8,6 +8,7 @@ from schedplan.transition.assignment import (
     Assignment,
     EpochEvent,
     Observer,
+    PauseEvent,
     RetryEvent,
     TransitionEvent,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "EpochEvent",
     "Losses",
     "Observer",
+    "PauseEvent",
     "RetryEvent",
     "Training",
     "TransitionEvent",

@@ -77,6 +77,15 @@ class TransitionEvent:
 
 
 @dataclass(frozen=True)
+class PauseEvent:
+    """A transition waits, for its rivals or for budget, and nobody trains it; or it goes on
+    (`over`)."""
+
+    key: str
+    over: bool = False
+
+
+@dataclass(frozen=True)
 class RetryEvent:
     """A transition goes on from its last snapshot, after what `reason` says."""
 
