@@ -21,6 +21,7 @@ from schedplan import (
     Beam,
     Budget,
     CurveFit,
+    FixedEpochs,
     KneeEstimator,
     Pareto,
     Patience,
@@ -65,6 +66,13 @@ class Failing(SimulatedTrainer):
         if (params["clip"], params["rate"]) == (32, 0.1):
             raise ValueError(EVIL)
         super().begin(params, start, seed)
+
+
+class Level(SimulatedTrainer):
+    """Is as good after any training as after any other."""
+
+    def evaluate(self):
+        return {"quality": 0.5}
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,28 @@ def test_a_path_that_ends_without_an_epoch_is_worth_what_is_measured_there(run, 
     page = written(content, tmp_path)
     assert f"{plan.score:.4g}" in page.texts["dd"]
     assert [row[0] for row in page.rows if row[0] in ("1", "final")] == ["1", "final"]
+    said = " ".join(page.texts["p"])
+    assert f"Into {plan.final.state}, no epoch was kept" in said
+    assert "measured no worse" not in said, "it has no rival"
+
+
+def test_a_rival_that_measured_as_well_and_a_limit_that_was_reached_are_told(run, tmp_path):
+    """What is kept has the same score everywhere, whichever way it was reached."""
+    run = replace(run, estimator=FixedEpochs(3), trainer=Level)
+    content = replace(run.content(run.search()), config={"knee": {"max_epochs": 3}})
+    said = " ".join(written(content, tmp_path).texts["p"])
+    assert re.search(r"Into .*32_0.01, a rival measured no worse", said)
+    assert re.search(r"Training into .*32_0.01 ended at the limit of 3 epochs", said)
+    said = " ".join(written(replace(content, config={}), tmp_path).texts["p"])
+    assert "the limit of" not in said
+
+
+def test_rules_that_pruned_are_explained(run, tmp_path):
+    run = replace(run, options=SearchOptions(pruning=SAFE))
+    content = run.content(run.search())
+    rules = {training.rule for training in content.trainings if training.rule}
+    assert rules
+    assert rules <= set(written(content, tmp_path).texts["dt"])
 
 
 def test_what_users_write_is_text_and_nothing_else(run, tmp_path):

@@ -144,12 +144,12 @@ class Display:
             log.warning("%s: failed: %s", place, outcome.reason)
         else:
             log.info(
-                "%s: %s %.4g, epoch %d of %d trained, %s%s",
+                "%s: %s %.4g; %d epochs trained, epoch %d kept, %s%s",
                 place,
                 self._metric,
                 outcome.score,
-                outcome.epoch,
                 outcome.epochs_trained,
+                outcome.epoch,
                 f"{outcome.seconds:.1f} s",
                 self._left_in_words(),
             )

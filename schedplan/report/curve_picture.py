@@ -1,4 +1,4 @@
-"""The curve of one training as a picture: measured, fitted, its knee and the wait after it.
+"""The curve of one training as a picture: measured, fitted, its peak and the wait after it.
 
 Source: "Optimization Planning for 3D ConvNets" (ICML 2021), Figure 2.
 """
@@ -36,7 +36,7 @@ _FINEST: Final = 80
 """The most straight pieces that a fitted curve is drawn with."""
 
 _MEASURED = Pen(palette.GREY, 0.7)
-_KNEE = Pen(palette.SOFT, 0.8, "dashed")
+_PEAK = Pen(palette.SOFT, 0.8, "dashed")
 
 
 def curve_picture(training: Training, metric: str, mode: Mode) -> Picture:
@@ -44,8 +44,8 @@ def curve_picture(training: Training, metric: str, mode: Mode) -> Picture:
     epochs = np.arange(len(training.scores), dtype=np.float64)
     scores = np.array(training.scores)
     fitted = _fitted(training, mode, epochs)
-    knee = knee_of(training)
-    waited = knee if training.status == "done" else None
+    peak = peak_of(training)
+    waited = peak if training.status == "done" else None
 
     def draw(sheet: type[AnyCanvas]) -> AnyCanvas:
         canvas = sheet(_SIZE)
@@ -67,10 +67,10 @@ def curve_picture(training: Training, metric: str, mode: Mode) -> Picture:
         return canvas
 
     title = f"{training.source} to {training.target}" if training.source else training.target
-    return Picture(title, _in_words(training, metric, knee), draw)
+    return Picture(title, _in_words(training, metric, peak), draw)
 
 
-def knee_of(training: Training) -> int | None:
+def peak_of(training: Training) -> int | None:
     """Return the epoch at which the fitted curve is highest; without one, the epoch chosen."""
     verdict = training.verdict
     if verdict is None or not math.isfinite(verdict.score):
@@ -98,12 +98,12 @@ def _draw_ring(canvas: Canvas, at: Array) -> None:
     canvas.dots([(x, y) for x, y in at.tolist()], _RING, "none", Pen(palette.INK, 1.3))
 
 
-def _draw_wait(canvas: Canvas, chart: Chart, knee: int, last: int) -> None:
-    """Shade the epochs from the knee on, which were trained to see whether it is one."""
-    (left, bottom), (right, top) = chart.at([knee, last], [chart.low, chart.high]).tolist()
+def _draw_wait(canvas: Canvas, chart: Chart, peak: int, last: int) -> None:
+    """Shade the epochs from the peak on, which were trained to see whether it is one."""
+    (left, bottom), (right, top) = chart.at([peak, last], [chart.low, chart.high]).tolist()
     corners = np.array([(left, bottom), (right, bottom), (right, top), (left, top)])
     canvas.polygon(corners, palette.SKY)
-    canvas.lines([((left, bottom), (left, top))], _KNEE)
+    canvas.lines([((left, bottom), (left, top))], _PEAK)
 
 
 def _draw_legend(canvas: Canvas, training: Training, waits: bool, fits: bool) -> None:
@@ -132,15 +132,15 @@ def _draw_wait_sample(canvas: Canvas, at: Array) -> None:
     canvas.polygon(
         np.stack([left - height, right - height, right + height, left + height]), palette.SKY
     )
-    canvas.lines([(tuple(left - height), tuple(left + height))], _KNEE)
+    canvas.lines([(tuple(left - height), tuple(left + height))], _PEAK)
 
 
-def _in_words(training: Training, metric: str, knee: int | None) -> str:
+def _in_words(training: Training, metric: str, peak: int | None) -> str:
     """Return what the picture shows."""
     first, last = training.scores[0], training.scores[-1]
     words = f"{metric} from {first:.4g} to {last:.4g} over {counted(training.epochs, 'epoch')}"
-    if knee is not None:
-        words += f"; knee at epoch {knee}"
+    if peak is not None:
+        words += f"; peak at epoch {peak}"
     if training.kept is not None:
         words += f"; the model of epoch {training.kept} is kept, at {training.observed:.4g}"
     return f"{words}. {training.status}: {training.reason}" if training.reason else f"{words}."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from schedplan.journal import write_bytes, write_text
 from schedplan.report.content import Content, Training
 from schedplan.report.costs import saving
-from schedplan.report.curve_picture import curve_picture, knee_of
+from schedplan.report.curve_picture import curve_picture, peak_of
 from schedplan.report.graph_picture import graph_picture
 from schedplan.report.picture import Picture
 from schedplan.report.schedule_picture import schedule_picture
@@ -23,13 +23,14 @@ from schedplan.report.sections import (
     cost_table,
     front_table,
     name_of,
+    no_worse_rivals,
     origin_table,
     rivals_table,
     stage_table,
     status_in_words,
     transition_table,
 )
-from schedplan.report.text import counted, duration, printable
+from schedplan.report.text import counted, duration, listed, printable
 from schedplan.yaml_file import dump_yaml
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def render(content: Content) -> str:
         front=front_table(content),
         graph=graph_picture(content.view) if content.view else None,
         rivals=rivals_table(content, ids) if content.view else None,
+        doubts=list(_doubts(content)),
+        rules=_rules(content),
         transitions=transition_table(content, ids),
         curves=_groups(details),
         saved=list(_spending(content)),
@@ -183,7 +186,7 @@ def _detail(training: Training, id_: str, content: Content) -> _Detail:
     facts = {
         "why it ended": training.reason or "it has not ended",
         "epochs trained": training.epochs,
-        "peak": knee_of(training),
+        "peak": peak_of(training),
         "epoch kept": training.kept,
         f"{content.metric}, fitted": training.score if training.verdict else None,
         f"{content.metric}, measured": training.observed,
@@ -270,6 +273,40 @@ def _cost_in_words(content: Content) -> str:
         return ""
     cost = sum(training.cost for training in content.trainings)
     return f"; cost {cost:,.6g} ({content.cost})"
+
+
+def _doubts(content: Content) -> Iterator[str]:
+    """Yield what may speak against the path, and what its arrows do not say, a sentence each."""
+    path = [training for training in content.trainings if training.chosen]
+    if level := [each.target for each in path if no_worse_rivals(each, content)]:
+        yield (
+            f"Into {listed(level)}, a rival measured no worse: there the fitted curves decided, or "
+            "the fewer epochs. Two trainings of the same settings may differ by as much."
+        )
+    limit = (content.config.get("knee") or {}).get("max_epochs")
+    if cut := [each.target for each in path if limit and each.epochs >= limit]:
+        yield (
+            f"Training into {listed(cut)} ended at the limit of {limit} epochs and not after its "
+            "peak: a higher knee.max_epochs may lead further."
+        )
+    if still := [each.target for each in path if each.kept == 0]:
+        yield (
+            f"Into {listed(still)}, no epoch was kept: training only harmed, and the model went on "
+            "as it was. Such states are no stages of the schedule."
+        )
+
+
+_RULES: Final = {
+    "race": "even a hopeful forecast of its curve stayed below what a rival had reached",
+    "cut": "its part of the graph trailed at several states in a row",
+    "superseded": "a better model to begin from was found",
+}
+
+
+def _rules(content: Content) -> dict[str, str]:
+    """Return what the rules mean that something was pruned by."""
+    used = {training.rule for training in content.trainings}
+    return {rule: meaning for rule, meaning in _RULES.items() if rule in used}
 
 
 def _spending(content: Content) -> Iterator[str]:

@@ -118,14 +118,28 @@ def rivals_table(content: Content, ids: Mapping[str, str]) -> Table | None:
     assert content.view is not None
     rows: list[list[Cell]] = []
     for arrow in content.view.path:
-        kin = [each for each in content.trainings if each.target == arrow.target.label]
-        winner = next(each for each in kin if each.chosen)
-        others = [each for each in kin if not each.chosen and each.source != winner.source]
-        words = "; ".join(_rival(each, content) for each in _ranked(others, content.mode))
-        rows.append([winner.target, link(winner, ids), winner.score, words or "none"])
-    columns = ["state", "reached by", f"{content.metric}#", "rivals into the same state"]
+        into = [each for each in content.trainings if each.target == arrow.target.label]
+        winner = next(each for each in into if each.chosen)
+        others = _ranked(_rivals(winner, content), content.mode)
+        words = "; ".join(_rival(each, content) for each in others)
+        scores = winner.score, winner.observed
+        rows.append([winner.target, link(winner, ids), *scores, words or "none"])
+    columns = ["state", "reached by", f"{content.metric}#", "measured#"]
+    columns.append("rivals into the same state")
     caption = "At every state of the path, the best of the transitions into it"
     return Table.of(caption, columns, rows, sortable=False) if rows else None
+
+
+def no_worse_rivals(winner: Training, content: Content) -> list[Training]:
+    """Return what was trained to its end into the same state, and measured there no worse."""
+    sign = 1 if content.mode == "max" else -1
+    least = winner.observed
+    return [
+        rival
+        for rival in _rivals(winner, content)
+        if rival.observed is not None and least is not None
+        if sign * rival.observed >= sign * least
+    ]
 
 
 def transition_table(content: Content, ids: Mapping[str, str]) -> Table:
@@ -160,8 +174,10 @@ def cost_table(content: Content) -> Table:
         facts: list[Cell] = [each.trainings, each.epochs, *cost, Amount(round(each.seconds, 1))]
         return [each.state, *facts, Share(each.cost / sum(shares), each.cost / max(shares))]
 
-    columns = ["state", "trainings#", "epochs#", *priced, "seconds#", "share of the cost"]
-    return Table.of("Training by state, the dearest first", columns, map(row, costs), sortable=True)
+    unit = "cost" if priced else "epochs"
+    columns = ["state", "trainings#", "epochs#", *priced, "seconds#", f"share of the {unit}"]
+    caption = f"Training by state, the most {unit} first"
+    return Table.of(caption, columns, map(row, costs), sortable=True)
 
 
 def origin_table(content: Content) -> Table:
@@ -201,9 +217,18 @@ def status_in_words(status: str, content: Content) -> str:
     return "could not start" if status == "waiting" and content.finished else status
 
 
+def _rivals(winner: Training, content: Content) -> list[Training]:
+    """Return the trainings into the same state from others."""
+    return [
+        each
+        for each in content.trainings
+        if each.target == winner.target and not each.chosen and each.source != winner.source
+    ]
+
+
 def _rival(training: Training, content: Content) -> str:
     if training.status == "done":
-        return f"{training.source} {training.score:.4g}"
+        return f"{training.source} {training.score:.4g}, measured {training.observed:.4g}"
     rule = f" ({training.rule})" if training.rule else ""
     return f"{training.source} {status_in_words(training.status, content)}{rule}"
 

@@ -60,6 +60,19 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return names as a person lists them, the first few of many.
+
+    Example:
+        >>> listed(["a"]), listed(["a", "b"]), listed("abcde")
+        ('a', 'a and b', 'a, b, c and 2 more')
+    """
+    shown, rest = list(names[:most]), len(names) - most
+    if rest > 0:
+        shown.append(f"{rest} more")
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+
 def duration(seconds: float) -> str:
     """Return a length of time for people.
 
