@@ -41,6 +41,7 @@ from schedplan.cli.compare import (
 from schedplan.cli.comparison import compare_facts, compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
+from schedplan.cli.observers import load_trackers, observed
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
 from schedplan.cli.report import report
@@ -148,15 +149,14 @@ def run(
     _ = setup.problem, setup.options  # which checks them, before a folder is made
     make_executor = setup.plugins.get("executors", engine).load()
     executor = make_executor(workers, devices, scheduler)
-    names = dict.fromkeys(["csv", *(track or ())])
-    trackers = [setup.plugins.get("trackers", name).load() for name in names]
+    trackers = load_trackers(setup, track)
     folder = RunFolder(out or Path("runs") / setup.config.name)
     with only_data_on_stdout():
         bind(folder, run_facts(setup), setup)
         plan = find_plan(setup, folder, executor, retry_failed, trackers)
         if confirm:
             again = make_executor(workers, devices, scheduler)
-            plan = confirm_plan(setup, folder, plan, again)
+            plan = confirm_plan(setup, folder, plan, again, trackers)
     front = views.front_tables(load_front(setup, folder), setup.options.cost)
     print_data(plan.as_dict(), Group(views.plan_table(plan), *front), form)
     show_what_is_missing(setup, folder)
@@ -223,6 +223,7 @@ def replay_(
     devices: Devices = None,
     engine: Engine = "local",
     scheduler: Scheduler = None,
+    track: Trackers = None,
     form: Form = Format.TABLE,
 ) -> None:
     """Train along a plan, without a search.
@@ -231,6 +232,7 @@ def replay_(
     """
     found, where = _load_plan(plan, preset)
     setup = load_plan(found, where, plugin or (), set_ or ())
+    trackers = load_trackers(setup, track)
     if not found.stages:
         raise UsageError("the plan has no stages to train", where=where)
     beside = plan.with_name(f"{plan.name}-replay") if plan and plan.is_dir() else None
@@ -244,11 +246,11 @@ def replay_(
         only_data_on_stdout(),
         log_to_file(folder.path / "log.txt"),
         make_executor(None, devices, scheduler) as executor,
-        Display(found.metric, len(found.path)) as display,
+        observed(setup, folder, Display(found.metric, len(found.path)), trackers) as on_event,
         chdir("."),
     ):
         to_train = found, setup.trainer, folder.path
-        outcomes = replay(*to_train, seed=seed, executor=executor, on_event=display, config=config)
+        outcomes = replay(*to_train, seed=seed, executor=executor, on_event=on_event, config=config)
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
     write_report(folder.report, of_replay(folder, found))
