@@ -42,6 +42,7 @@ from schedplan.cli.comparison import compare_facts, compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
 from schedplan.cli.observers import load_trackers, observed
+from schedplan.cli.plans import either, read_plan
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
 from schedplan.cli.report import report
@@ -59,14 +60,12 @@ from schedplan.cli.search import (
     warn_of_unreached,
     warn_of_what_is_missing,
 )
-from schedplan.cli.status import best_so_far, status_facts, status_table
+from schedplan.cli.status import status_facts, status_table
 from schedplan.cli.tables import Format, only_data_on_stdout, print_data
 from schedplan.config import Setup, load_config, load_plan, load_preset, load_run
-from schedplan.config.presets import preset_place, preset_plan
 from schedplan.course import replay
 from schedplan.errors import BudgetError, MissingKeyError, UsageError
 from schedplan.journal import RunFolder
-from schedplan.plan import Plan
 from schedplan.report import of_replay, write_graph, write_report
 
 app = typer.Typer(
@@ -189,7 +188,7 @@ def show(
     form: Form = Format.TABLE,
 ) -> None:
     """Show the stages of a plan."""
-    found, _ = _load_plan(plan, preset)
+    found, _ = read_plan(plan, preset)
     print_data(found.as_dict(), views.plan_table(found), form)
 
 
@@ -230,7 +229,7 @@ def replay_(
 
     What stands under trainer.replay takes the place of the search's options, such as more data.
     """
-    found, where = _load_plan(plan, preset)
+    found, where = read_plan(plan, preset)
     setup = load_plan(found, where, plugin or (), set_ or ())
     trackers = load_trackers(setup, track)
     if not found.stages:
@@ -329,34 +328,4 @@ def _load_config(
         return load_config(path, plugins or (), overrides or ())
     if preset is not None and path is None:
         return load_preset(preset, plugins or (), overrides or ())
-    raise _one_of("CONFIG")
-
-
-def _load_plan(path: Path | None, preset: str | None) -> tuple[Plan, str]:
-    """Return a plan and where it comes from."""
-    if path is not None and preset is None:
-        return _read_plan(path), str(path)
-    if preset is not None and path is None:
-        return preset_plan(preset), preset_place(preset)
-    raise _one_of("RUN|PLAN")
-
-
-def _one_of(name: str) -> UsageError:
-    return UsageError(f"either {name} or --preset has to be given, and not both")
-
-
-def _read_plan(path: Path) -> Plan:
-    if not path.is_dir():
-        return Plan.load(path)
-    folder = RunFolder(path)
-    plan = best_so_far(folder)
-    if plan:
-        return plan
-    config = folder.config()
-    if "replay" in config:
-        return Plan.from_dict(config["replay"], where=str(folder.config_file))
-    raise UsageError(
-        "the run has no plan yet",
-        where=str(path),
-        hint="`schedplan status` shows how far it is",
-    )
+    raise either("CONFIG")
