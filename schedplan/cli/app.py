@@ -42,9 +42,10 @@ from schedplan.cli.comparison import compare_facts, compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
 from schedplan.cli.observers import load_trackers, observed
-from schedplan.cli.plans import either, read_plan
+from schedplan.cli.plans import either, read_plan, replayed_plan
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
+from schedplan.cli.replay_status import replay_status_facts, replay_status_table
 from schedplan.cli.report import report
 from schedplan.cli.scatter import check_picture, draw_comparison
 from schedplan.cli.search import (
@@ -174,11 +175,15 @@ def status(
     """Show what is done, begun, pruned and failed in a run, the best so far, and the time left.
 
     A transition KEY that was trained from several models of its source has further rows KEY@2,
-    KEY@3, ...; it counts once.
+    KEY@3, ...; it counts once. Of a replay, the stages are shown.
     """
     folder = RunFolder(run)
-    facts = status_facts(folder, load_run(folder))
-    print_data(facts, status_table(facts), form)
+    if plan := replayed_plan(folder):
+        facts = replay_status_facts(folder, plan)
+        print_data(facts, replay_status_table(facts), form)
+    else:
+        facts = status_facts(folder, load_run(folder))
+        print_data(facts, status_table(facts), form)
 
 
 @app.command()
