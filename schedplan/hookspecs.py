@@ -72,4 +72,7 @@ def schedplan_trackers() -> Mapping[str, Factory]:  # type: ignore[empty-body]
 
 @hookspec
 def schedplan_event(event: Any) -> None:
-    """React to what happens in a search, see `schedplan.solver.Event`."""
+    """React to what happens in a search, or in training along a plan: `schedplan.solver.Event`.
+
+    A `PauseEvent` tells that a training waits for its rivals, or goes on. A plug-in that raises is
+    told no more of the run, with a warning."""

@@ -111,6 +111,23 @@ def test_a_trainer_that_does_not_follow_the_plan_is_refused(tmp_path, options, m
     assert notes.seen == []
 
 
+def test_a_checkpoint_of_another_plan_is_refused(tmp_path):
+    def plan_of(*rates):
+        stages = [{"learning_rate": rate, "dropout": 0.0, "size": (8, 8)} for rate in rates]
+        return make_plan(*((params, 1) for params in stages))
+
+    plan, place = plan_of(0.1, 0.01), tmp_path / "whole"
+    make_trainer(place, plan)[0].train()
+    checkpoint = str(place / f"checkpoint-{STEPS}")
+    resumed, notes = make_trainer(tmp_path / "other", plan_of(0.5, 0.2))
+    with pytest.raises(PlanError, match="the checkpoint was made along another plan"):
+        resumed.train(resume_from_checkpoint=checkpoint)
+    assert notes.seen == []
+    resumed, notes = make_trainer(tmp_path / "same", plan)
+    resumed.train(resume_from_checkpoint=checkpoint)
+    assert notes.seen == planned(plan)[STEPS:]
+
+
 def test_a_plan_that_nothing_follows_is_refused():
     with pytest.raises(PlanError, match="changes dropout, which nothing here sets"):
         PlanCallback(PLAN)

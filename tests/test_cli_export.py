@@ -11,16 +11,23 @@ from plans import PLAN, make_plan
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from typer.testing import CliRunner
 
+from schedplan import Plan
 from schedplan.cli.app import app
 from schedplan.errors import PlanError
+from schedplan.journal import RunFolder
 
 RATES_ONLY = make_plan(({"learning_rate": 0.1}, 1), ({"learning_rate": 0.01}, 2))
 
 
-def export(plan, *options: str) -> str:
-    """Export in this process, from a file in the working directory."""
+def export(plan: Plan, *options: str) -> str:
+    """Export from a file in the working directory."""
     plan.save(Path("plan.yaml"))
-    result = CliRunner().invoke(app, ["export", "plan.yaml", *options])
+    return exported("plan.yaml", *options)
+
+
+def exported(*arguments: str) -> str:
+    """Export in this process."""
+    result = CliRunner().invoke(app, ["export", *arguments])
     if result.exception is not None:
         raise result.exception
     return result.stdout
@@ -105,5 +112,35 @@ def test_a_plan_that_is_missing_or_empty_is_told():
     with pytest.raises(PlanError, match="no stages"):
         export(make_plan(), "--to", "json")
     Path("plan.yaml").unlink()
-    result = CliRunner().invoke(app, ["export", ".", "--to", "json"])
-    assert "the file cannot be read" in str(result.exception)
+    for source, message in {
+        ("plan.yaml",): "the file cannot be read",
+        (".",): "this is no run folder",
+        (): "either RUN|PLAN or --preset has to be given, and not both",
+        (".", "--preset", "hmdb51-dg-p3d-50"): "either RUN|PLAN or --preset has to be given",
+        ("--preset", "hmdb51"): "it is a configuration",
+    }.items():
+        result = CliRunner().invoke(app, ["export", *source, "--to", "json"])
+        assert message in str(result.exception)
+
+
+def test_a_run_without_a_plan_says_so(tmp_path):
+    RunFolder(tmp_path / "begun").configure({"name": "demo"})
+    result = CliRunner().invoke(app, ["export", "begun", "--to", "json"])
+    assert str(result.exception).startswith("begun: the run has no plan yet; `schedplan status`")
+
+
+def test_what_show_and_replay_take_is_exported_too(tmp_path):
+    RunFolder(tmp_path / "again").configure({"replay": RATES_ONLY.as_dict()})
+    expected = export(RATES_ONLY, "--to", "csv")
+    for source in (["again"], ["plan.yaml"]):
+        assert exported(*source, "--to", "csv") == expected
+    facts = json.loads(exported("--preset", "hmdb51-dg-p3d-50", "--to", "json"))
+    assert len(facts["stages"]) == 5
+
+
+def test_a_script_has_a_plan_in_it_that_lies_in_no_file(tmp_path):
+    RunFolder(tmp_path / "again").configure({"replay": RATES_ONLY.as_dict()})
+    lines = exported("again", "--to", "torch").partition("data = ")[0]
+    names: dict[str, Plan] = {}
+    exec(compile(lines, "script.py", "exec"), names)
+    assert names["plan"] == RATES_ONLY

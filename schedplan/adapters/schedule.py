@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,9 @@ class Schedule:
     @property
     def stages(self) -> list[list[Any]]:
         """What makes two plans the same training, as plain data for checkpoints."""
-        return [[stage.params, stage.epochs] for stage in self.plan.stages]
+        stages = [[stage.params, stage.epochs] for stage in self.plan.stages]
+        plain: list[list[Any]] = json.loads(json.dumps(stages))  # a checkpoint has no tuples
+        return plain
 
     def require_same(self, stages: object) -> None:
         """Raise PlanError unless a checkpoint's `stages` are ours."""

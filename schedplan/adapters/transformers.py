@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from schedplan.adapters.schedule import OnStage, Schedule, in_proportion
 from schedplan.errors import PlanError, missing
@@ -12,6 +12,9 @@ try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 except ModuleNotFoundError as error:
     raise missing("transformers", "transformers") from error
+
+_KEPT_AS: Final = "schedplan.PlanCallback"
+"""What the plan goes by in a checkpoint."""
 
 
 class PlanCallback(TrainerCallback):
@@ -46,7 +49,8 @@ class PlanCallback(TrainerCallback):
 
     Raises:
         PlanError: if the plan is empty, `rate` is no learning rate, or `on_stage` is lacking; when
-            training begins, if the arguments are others than those above.
+            training begins, if the arguments are others than those above, or the checkpoint is of
+            another plan.
 
     Example:
         >>> stage = Stage("0.1", {"learning_rate": 0.1}, 2, score=0.5, observed=0.5, seed=1)
@@ -74,7 +78,7 @@ class PlanCallback(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Check that the trainer follows the plan and nothing else."""
+        """Check that the trainer, and its checkpoint, follow the plan and nothing else."""
         self._schedule.require_epochs("num_train_epochs", args.num_train_epochs)
         if args.max_steps > 0:
             raise PlanError(f"max_steps is {args.max_steps}", hint="leave it out")
@@ -83,6 +87,11 @@ class PlanCallback(TrainerCallback):
                 f"lr_scheduler_type is '{args.lr_scheduler_type.value}'",
                 allowed="'constant', on which the callback puts the planned rates",
             )
+        # Kept beside the state of callbacks, not as this one's: the Trainer would make it anew.
+        kept = state.stateful_callbacks
+        if state.global_step > 0:
+            self._schedule.require_same(kept.get(_KEPT_AS))
+        kept[_KEPT_AS] = self._schedule.stages
         self._entered = None
 
     def on_epoch_begin(

@@ -1,13 +1,14 @@
 """The command line: data on stdout, everything else on stderr, errors as one clear message.
 
 Exit codes: 0 done; 1 failed; 2 bad configuration or usage; 3 budget reached,
-resumable; 130 interrupted, resumable.
+resumable; 130 interrupted or terminated, resumable.
 """
 
 from __future__ import annotations
 
 import io
 import shlex
+import signal
 import sys
 
 __all__ = ["main"]
@@ -22,6 +23,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # what it cannot encode must not end a search
             stream.reconfigure(errors="backslashreplace")
     arguments = _global_options_first(sys.argv[1:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a batch system ends a job
     try:
         _run(arguments)
     except KeyboardInterrupt:

@@ -41,8 +41,11 @@ from schedplan.cli.compare import (
 from schedplan.cli.comparison import compare_facts, compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
+from schedplan.cli.observers import load_trackers, observed
+from schedplan.cli.plans import either, read_plan, replayed_plan
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
+from schedplan.cli.replay_status import replay_status_facts, replay_status_table
 from schedplan.cli.report import report
 from schedplan.cli.scatter import check_picture, draw_comparison
 from schedplan.cli.search import (
@@ -58,14 +61,12 @@ from schedplan.cli.search import (
     warn_of_unreached,
     warn_of_what_is_missing,
 )
-from schedplan.cli.status import best_so_far, status_facts, status_table
+from schedplan.cli.status import status_facts, status_table
 from schedplan.cli.tables import Format, only_data_on_stdout, print_data
 from schedplan.config import Setup, load_config, load_plan, load_preset, load_run
-from schedplan.config.presets import preset_place, preset_plan
 from schedplan.course import replay
 from schedplan.errors import BudgetError, MissingKeyError, UsageError
 from schedplan.journal import RunFolder
-from schedplan.plan import Plan
 from schedplan.report import of_replay, write_graph, write_report
 
 app = typer.Typer(
@@ -148,15 +149,14 @@ def run(
     _ = setup.problem, setup.options  # which checks them, before a folder is made
     make_executor = setup.plugins.get("executors", engine).load()
     executor = make_executor(workers, devices, scheduler)
-    names = dict.fromkeys(["csv", *(track or ())])
-    trackers = [setup.plugins.get("trackers", name).load() for name in names]
+    trackers = load_trackers(setup, track)
     folder = RunFolder(out or Path("runs") / setup.config.name)
     with only_data_on_stdout():
         bind(folder, run_facts(setup), setup)
         plan = find_plan(setup, folder, executor, retry_failed, trackers)
         if confirm:
             again = make_executor(workers, devices, scheduler)
-            plan = confirm_plan(setup, folder, plan, again)
+            plan = confirm_plan(setup, folder, plan, again, trackers)
     front = views.front_tables(load_front(setup, folder), setup.options.cost)
     print_data(plan.as_dict(), Group(views.plan_table(plan), *front), form)
     show_what_is_missing(setup, folder)
@@ -175,11 +175,15 @@ def status(
     """Show what is done, begun, pruned and failed in a run, the best so far, and the time left.
 
     A transition KEY that was trained from several models of its source has further rows KEY@2,
-    KEY@3, ...; it counts once.
+    KEY@3, ...; it counts once. Of a replay, the stages are shown.
     """
     folder = RunFolder(run)
-    facts = status_facts(folder, load_run(folder))
-    print_data(facts, status_table(facts), form)
+    if plan := replayed_plan(folder):
+        facts = replay_status_facts(folder, plan)
+        print_data(facts, replay_status_table(facts), form)
+    else:
+        facts = status_facts(folder, load_run(folder))
+        print_data(facts, status_table(facts), form)
 
 
 @app.command()
@@ -189,7 +193,7 @@ def show(
     form: Form = Format.TABLE,
 ) -> None:
     """Show the stages of a plan."""
-    found, _ = _load_plan(plan, preset)
+    found, _ = read_plan(plan, preset)
     print_data(found.as_dict(), views.plan_table(found), form)
 
 
@@ -223,14 +227,16 @@ def replay_(
     devices: Devices = None,
     engine: Engine = "local",
     scheduler: Scheduler = None,
+    track: Trackers = None,
     form: Form = Format.TABLE,
 ) -> None:
     """Train along a plan, without a search.
 
     What stands under trainer.replay takes the place of the search's options, such as more data.
     """
-    found, where = _load_plan(plan, preset)
+    found, where = read_plan(plan, preset)
     setup = load_plan(found, where, plugin or (), set_ or ())
+    trackers = load_trackers(setup, track)
     if not found.stages:
         raise UsageError("the plan has no stages to train", where=where)
     beside = plan.with_name(f"{plan.name}-replay") if plan and plan.is_dir() else None
@@ -244,11 +250,11 @@ def replay_(
         only_data_on_stdout(),
         log_to_file(folder.path / "log.txt"),
         make_executor(None, devices, scheduler) as executor,
-        Display(found.metric, len(found.path)) as display,
+        observed(setup, folder, Display(found.metric, len(found.path)), trackers) as on_event,
         chdir("."),
     ):
         to_train = found, setup.trainer, folder.path
-        outcomes = replay(*to_train, seed=seed, executor=executor, on_event=display, config=config)
+        outcomes = replay(*to_train, seed=seed, executor=executor, on_event=on_event, config=config)
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
     write_report(folder.report, of_replay(folder, found))
@@ -327,34 +333,4 @@ def _load_config(
         return load_config(path, plugins or (), overrides or ())
     if preset is not None and path is None:
         return load_preset(preset, plugins or (), overrides or ())
-    raise _one_of("CONFIG")
-
-
-def _load_plan(path: Path | None, preset: str | None) -> tuple[Plan, str]:
-    """Return a plan and where it comes from."""
-    if path is not None and preset is None:
-        return _read_plan(path), str(path)
-    if preset is not None and path is None:
-        return preset_plan(preset), preset_place(preset)
-    raise _one_of("RUN|PLAN")
-
-
-def _one_of(name: str) -> UsageError:
-    return UsageError(f"either {name} or --preset has to be given, and not both")
-
-
-def _read_plan(path: Path) -> Plan:
-    if not path.is_dir():
-        return Plan.load(path)
-    folder = RunFolder(path)
-    plan = best_so_far(folder)
-    if plan:
-        return plan
-    config = folder.config()
-    if "replay" in config:
-        return Plan.from_dict(config["replay"], where=str(folder.config_file))
-    raise UsageError(
-        "the run has no plan yet",
-        where=str(path),
-        hint="`schedplan status` shows how far it is",
-    )
+    raise either("CONFIG")

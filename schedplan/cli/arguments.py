@@ -59,7 +59,8 @@ Trackers = Annotated[
     typer.Option(
         "--track",
         metavar="NAME",
-        help="Pass on every epoch: tensorboard, or a plug-in's tracker; may be repeated. "
+        help="Pass on every epoch, those of the past too: tensorboard, or a plug-in's tracker; may "
+        "be repeated. "
         "RUN/epochs.csv is always kept.",
     ),
 ]

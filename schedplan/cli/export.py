@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
+from pprint import pformat
 from string import Template
+from textwrap import indent
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from schedplan.adapters.schedule import Schedule
 from schedplan.cli import snippets
+from schedplan.cli.arguments import PlanPath, Preset
+from schedplan.cli.plans import read_plan
 from schedplan.cli.progress import log
 from schedplan.errors import PlanError
-from schedplan.journal import write_text
+from schedplan.journal import RunFolder, write_text
 from schedplan.plan import Plan
 
 
@@ -33,8 +37,9 @@ class Target(StrEnum):
 
 
 def export(
-    plan: Annotated[Path, typer.Argument(metavar="RUN|PLAN", help="A run folder or a plan.")],
     to: Annotated[Target, typer.Option(help="Data, or the framework of a script.")],
+    plan: PlanPath = None,
+    preset: Preset = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write a file in place of stdout."),
@@ -53,10 +58,13 @@ def export(
     torch, lightning, transformers: a short script that trains a toy model along the plan, by
     `schedplan.adapters`; put your own model and data in its place.
     """
-    found = Plan.load(plan)
+    found, where = read_plan(plan, preset)
     if not found.stages:
-        raise PlanError("the plan has no stages to train along", where=str(plan))
-    text = _WRITERS[to](found, plan, rate)
+        raise PlanError("the plan has no stages to train along", where=where)
+    try:
+        text = _WRITERS[to](found, plan, rate)
+    except PlanError as error:
+        raise error.at(where) from None
     if output is None:
         sys.stdout.write(text)
     else:
@@ -64,7 +72,7 @@ def export(
         log.info("%s", output)
 
 
-def _json(plan: Plan, path: Path, rate: str) -> str:
+def _json(plan: Plan, path: Path | None, rate: str) -> str:
     return json.dumps(_facts(plan), indent=2) + "\n"
 
 
@@ -92,13 +100,12 @@ def _number(plan: Plan, epoch: int) -> int:
     return sum(start <= epoch for start in plan.starts)
 
 
-def _csv(plan: Plan, path: Path, rate: str) -> str:
+def _csv(plan: Plan, path: Path | None, rate: str) -> str:
     names = list(dict.fromkeys(name for stage in plan.stages for name in stage.params))
     taken = {"epoch", "stage"} & set(names)
     if taken:
         raise PlanError(
             f"the plan has a hyperparameter {taken.pop()!r}, the name of another column",
-            where=str(path),
             hint="export to json",
         )
     stream = StringIO()
@@ -117,20 +124,28 @@ def _cell(value: object) -> str:
 
 
 def _script(template: str) -> _Writer:
-    def write(plan: Plan, path: Path, rate: str) -> str:
+    def write(plan: Plan, path: Path | None, rate: str) -> str:
         Schedule(plan, rate)  # which refuses what is no learning rate
-        return Template(template).substitute(plan=repr(str(path)), rate=repr(rate))
+        return Template(template).substitute(plan=_code(plan, path), rate=repr(rate))
 
     return write
 
 
-def _transformers(plan: Plan, path: Path, rate: str) -> str:
+def _code(plan: Plan, path: Path | None) -> str:
+    """Return Python that gives the plan: from its file, or else by itself."""
+    if path is not None and (path.is_file() or RunFolder(path).plan_file.exists()):
+        return f"Plan.load({str(path)!r})"
+    facts = pformat(plan.bare.as_dict(), width=90, sort_dicts=False)
+    return f"Plan.from_dict(\n{indent(facts, '    ')}\n)"
+
+
+def _transformers(plan: Plan, path: Path | None, rate: str) -> str:
     alone = not Schedule(plan, rate).others
     template = snippets.TRANSFORMERS if alone else snippets.TRANSFORMERS_BY_STAGES
     return _script(template)(plan, path, rate)
 
 
-_Writer: TypeAlias = Callable[[Plan, Path, str], str]
+_Writer: TypeAlias = Callable[[Plan, Path | None, str], str]
 
 _WRITERS: Mapping[Target, _Writer] = {
     Target.JSON: _json,

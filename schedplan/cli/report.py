@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from schedplan.cli.plans import replayed_plan
 from schedplan.cli.progress import log
 from schedplan.cli.status import best_so_far
 from schedplan.config import Setup, load_run
 from schedplan.journal import RunFolder
-from schedplan.plan import Plan
 from schedplan.report import Content, of_replay, of_search, write_figures, write_report
 
 
@@ -53,9 +53,7 @@ def report(
 
 def read_content(folder: RunFolder) -> Content:
     """Return what is to be told of a run: of a search, or of a replay."""
-    config = folder.config()
-    if "replay" in config:
-        plan = Plan.from_dict(config["replay"], where=str(folder.config_file))
+    if plan := replayed_plan(folder):
         return of_replay(folder, plan)
     return search_content(folder, load_run(folder))
 

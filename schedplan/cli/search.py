@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, ExitStack, chdir, nullcontext
+from contextlib import chdir, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+from schedplan.cli.observers import ALWAYS, Trackers, observed, write_trackers
 from schedplan.cli.progress import Display, judge_of, log, log_to_file
 from schedplan.cli.report import search_content
 from schedplan.cli.status import (
@@ -25,10 +26,7 @@ from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder, remove_folder
 from schedplan.plan import Plan
 from schedplan.report import begun_trainings, ended_trainings, trace, write_graph, write_report
-from schedplan.solver import Event, solve
-from schedplan.trackers import Track
-
-TrackerFactory: TypeAlias = Callable[[Path], AbstractContextManager[Track]]
+from schedplan.solver import solve
 
 
 def run_facts(setup: Setup) -> dict[str, Any]:
@@ -54,12 +52,16 @@ def find_plan(
     folder: RunFolder,
     executor: Executor,
     retry_failed: bool,
-    trackers: Sequence[TrackerFactory] = (),
+    trackers: Trackers = ALWAYS,
 ) -> Plan:
-    """Return the plan of a run, which is searched for unless it is finished."""
+    """Return the plan of a run, which is searched for unless it is finished.
+
+    The trackers have every epoch of it then, those of earlier sessions included.
+    """
     earlier = _plan_so_far(folder)
     if earlier and earlier.complete and folder.model.is_dir() and not retry_failed:
         log.info("the run is finished; to search anew, name another folder with --out")
+        write_trackers(setup, folder, trackers)
         return earlier
     if setup.options.speculate and isinstance(executor, SerialExecutor):
         log.warning("search.speculate does nothing without --workers or --devices")
@@ -92,23 +94,15 @@ def _search(
     folder: RunFolder,
     executor: Executor,
     retry_failed: bool,
-    trackers: Sequence[TrackerFactory],
+    trackers: Trackers,
 ) -> Plan:
     judge = judge_of(folder, setup.estimator, setup.config.mode)
-    total = setup.graph.transitions
-    with ExitStack() as stack:
-        stack.enter_context(executor)
-        observers: list[Track] = [
-            stack.enter_context(Display(setup.config.metric, total, judge)),
-            *(stack.enter_context(make(folder.path.absolute())) for make in trackers),
-            setup.plugins.emit,
-        ]
-
-        def on_event(event: Event) -> None:
-            for observe in observers:
-                observe(event)
-
-        stack.enter_context(chdir("."))  # to come back, wherever a trainer goes
+    display = Display(setup.config.metric, setup.graph.transitions, judge)
+    with (
+        executor,
+        observed(setup, folder, display, trackers) as on_event,
+        chdir("."),  # to come back, wherever a trainer goes
+    ):
         return solve(
             setup.problem,
             folder.path,
@@ -122,10 +116,17 @@ def _search(
         )
 
 
-def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan, executor: Executor) -> Plan:
+def confirm_plan(
+    setup: Setup,
+    folder: RunFolder,
+    plan: Plan,
+    executor: Executor,
+    trackers: Trackers = ALWAYS,
+) -> Plan:
     """Return the plan of a run with the score that training along it once more has reached.
 
-    What cannot be confirmed is returned as it is, with a warning.
+    What cannot be confirmed is returned as it is, with a warning. The trackers write into the
+    folder of the confirmation.
     """
     if not plan.complete:
         log.warning("--confirm does nothing: it waits for the end of the search")
@@ -144,13 +145,14 @@ def confirm_plan(setup: Setup, folder: RunFolder, plan: Plan, executor: Executor
         log.info("confirming the plan: training along it once more, from scratch")
         config = replay_facts(setup, plan.bare, plan.confirmation_seed)
         bind(place, config, setup)
-        with executor, Display(plan.metric, len(plan.path)) as display, chdir("."):
+        display = Display(plan.metric, len(plan.path))
+        with executor, observed(setup, place, display, trackers) as on_event, chdir("."):
             confirmed = confirm(
                 plan,
                 setup.trainer,
                 place.path,
                 executor=executor,
-                on_event=display,
+                on_event=on_event,
                 config=config,
             )
         confirmed.save(folder.plan_file)

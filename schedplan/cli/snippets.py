@@ -1,7 +1,7 @@
 """Scripts that train along a plan, with toy models and data to put one's own in the place of.
 
-Each is a template: `$plan` stands for the plan's path and `$rate` for the name of the learning
-rate, both as Python texts.
+Each is a template: `$plan` stands for Python that gives the plan, and `$rate` for the name of the
+learning rate, as a Python text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from schedplan import Plan
 from schedplan.adapters.torch import PlanScheduler
 
-plan = Plan.load($plan)
+plan = $plan
 data = TensorDataset(torch.randn(64, 8), torch.randint(2, (64,)))
 model = torch.nn.Linear(8, 2)
 optimizer = torch.optim.SGD(model.parameters(), lr=plan.params_at(0)[$rate], momentum=0.9)
@@ -44,7 +44,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from schedplan import Plan
 from schedplan.adapters.lightning import PlanCallback
 
-plan = Plan.load($plan)
+plan = $plan
 
 
 class Module(LightningModule):
@@ -97,7 +97,7 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 from schedplan import Plan
 from schedplan.adapters.transformers import PlanCallback
 
-plan = Plan.load($plan)
+plan = $plan
 {_MODEL}
 arguments = TrainingArguments(
     "trained",
@@ -118,7 +118,7 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 
 from schedplan import Plan
 
-plan = Plan.load($plan)
+plan = $plan
 {_MODEL}
 # The plan changes more than the learning rate, so that each stage has a Trainer of its own.
 for number, stage in enumerate(plan.stages):
