@@ -12,7 +12,7 @@ from processes import schedplan
 
 import schedplan as package
 from schedplan import Plan
-from schedplan.cli.views import plugin_facts
+from schedplan.cli.plugins import plugin_facts
 from schedplan.config import load_config
 from schedplan.errors import UsageError
 

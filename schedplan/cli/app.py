@@ -41,6 +41,7 @@ from schedplan.cli.compare import (
 from schedplan.cli.comparison import compare_facts, compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
+from schedplan.cli.plugins import plugins
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
 from schedplan.cli.report import report
@@ -195,7 +196,9 @@ def show(
 
 @app.command()
 def graph(
-    source: Annotated[Path, typer.Argument(metavar="CONFIG|RUN")],
+    source: Annotated[
+        Path, typer.Argument(metavar="CONFIG|RUN", help="A YAML configuration or a run folder.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help=".svg, .png, .dot or .graphml")],
     plugin: PluginNames = None,
     set_: Overrides = None,
@@ -307,17 +310,11 @@ def compare(
         log.info("%s", output)
 
 
-@app.command()
-def plugins(form: Form = Format.TABLE) -> None:
-    """Show what plug-ins are installed and what they add."""
-    facts = views.plugin_facts()
-    print_data({"plugins": facts}, views.plugin_table(facts), form)
-
-
 app.command()(report)
 app.command()(curves)
 app.command()(export)
 app.command()(presets)
+app.command()(plugins)
 
 
 def _load_config(
