@@ -44,7 +44,7 @@ class Option(NamedTuple):
 
 def plugins(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Show every option of this one.")
+        str | None, typer.Argument(metavar="NAME", help="Show every option of this one.")
     ] = None,
     form: Form = Format.TABLE,
 ) -> None:

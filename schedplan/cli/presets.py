@@ -16,7 +16,7 @@ from schedplan.plugins import offered
 
 def presets(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Print this one, as a file to edit.")
+        str | None, typer.Argument(metavar="NAME", help="Print this one, as a file to edit.")
     ] = None,
     form: Annotated[Format, typer.Option("-f", "--format", help="How to print the list.")] = (
         Format.TABLE
