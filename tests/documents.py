@@ -40,7 +40,7 @@ def commands_in_text() -> list[str]:
 
 def commands_in_examples() -> list[str]:
     """Return what follows `schedplan` in the comments of the examples."""
-    files = (path for path in (ROOT / "examples").rglob("*") if path.suffix in _COMMENTED)
+    files = (path for path in sorted((ROOT / "examples").rglob("*")) if path.suffix in _COMMENTED)
     lines = (line for path in files for line in path.read_text(encoding="utf-8").splitlines())
     return _commands(line.removeprefix("#") for line in lines if line.startswith("#"))
 

@@ -21,5 +21,5 @@ def test_help_is_shown_as_it_was_written(path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "2000")
     COMMANDS[""].main([*path.split(), "--help"], prog_name="schedplan", standalone_mode=False)
     shown = visible(capsys.readouterr().out)
-    for each in COMMANDS[path].params:
+    for each in (COMMANDS[path], *COMMANDS[path].params):
         assert visible(each.help.replace("\\[", "[")) in shown

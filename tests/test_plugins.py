@@ -201,7 +201,6 @@ def test_a_plug_in_that_only_listens_is_seen(tmp_path, monkeypatch):
 
 
 TYPED = """\
-from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,11 +215,13 @@ class Careful:
     source: Mapping[str, Any] = field(default_factory=dict)
     way: Literal["a.b", "c"] = "c"
 
-def thing(given: Thing, more=1, **others): ...
+def thing(given: 'Thing', more=1, **others): ...
+
+def wordy(epochs: "at least one"): ...
 
 @hookimpl
 def schedplan_rules():
-    return {"careful": Careful, "thing": thing}
+    return {"careful": Careful, "thing": thing, "wordy": wordy}
 
 @hookimpl
 def schedplan_trainers():
@@ -246,6 +247,7 @@ def test_options_are_shown_as_users_write_them(typed):
     assert facts["rules"] == {
         "careful": ["source: Mapping[str, Any] = {}", "way: Literal['a.b', 'c'] = 'c'"],
         "thing": ["given: Thing", "more: anything = 1", "**others: anything"],
+        "wordy": ["epochs: at least one"],
     }
     assert facts["trackers"] == {"follow": []}, "what it is given is not for users to say"
     assert facts["trainers"] == {"late": None}

@@ -63,7 +63,7 @@ def plugin_facts() -> list[dict[str, Any]]:
     Each has its name as `plugin`, and either what is wrong with it as `error`, or by kind and name
     the options of what it adds; None for options that are known only once they are imported.
     """
-    return [_additions(name) for name in (BUILT_IN, *installed())]
+    return [_facts(name) for name in (BUILT_IN, *installed())]
 
 
 def option_facts(name: str) -> list[dict[str, str | None]]:
@@ -74,39 +74,35 @@ def option_facts(name: str) -> list[dict[str, str | None]]:
         MissingDependencyError: if what it adds needs a package that is not installed.
     """
     rows: list[dict[str, str | None]] = []
-    for kind, entry in _entries(name):
-        added = {"adds": kind, "name": entry.name}
-        options = list(_options(entry.load())) if kind in _CONFIGURED else []
-        rows += [{**added, **option._asdict()} for option in options]
-        if not options:
-            rows.append({**added, **dict.fromkeys(Option._fields)})
+    for kind, added, entry in _additions(name):
+        options = [option._asdict() for option in _options(entry.load())] if entry else []
+        none = dict.fromkeys(Option._fields)
+        rows += [{"adds": kind, "name": added, **option} for option in options or [none]]
     return rows
 
 
-def _additions(name: str) -> dict[str, Any]:
+def _facts(name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"plugin": name}
     try:
-        for kind, entry in _entries(name):
-            facts.setdefault(kind, {})[entry.name] = _known_options(kind, entry)
+        for kind, added, entry in _additions(name):
+            facts.setdefault(kind, {})[added] = _known_options(entry) if entry else []
     except UsageError as error:
         return {"plugin": name, "error": str(error)}
     return facts
 
 
-def _entries(name: str) -> Iterator[tuple[str, Entry]]:
-    """Yield what a plug-in, or the core, adds, in the order of `KINDS`, by name."""
+def _additions(name: str) -> Iterator[tuple[str, str, Entry | None]]:
+    """Yield the kind and the name of all that a plug-in adds, with the entry if it has options."""
     loaded = Plugins([] if name == BUILT_IN else [name])
     for kind in KINDS:
-        for _, entry in sorted(loaded.all(kind).items()):
+        for added, entry in sorted(loaded.all(kind).items()):
             if entry.plugin == name:
-                yield kind, entry
+                yield kind, added, entry if kind in _CONFIGURED else None
     if name in loaded.listeners():
-        yield "event_listeners", Entry("schedplan_event", print, name)
+        yield "event_listeners", "schedplan_event", None
 
 
-def _known_options(kind: str, entry: Entry) -> list[str] | None:
-    if kind not in _CONFIGURED:
-        return []
+def _known_options(entry: Entry) -> list[str] | None:
     return None if isinstance(entry.factory, str) else list(map(str, _options(entry.factory)))
 
 

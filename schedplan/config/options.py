@@ -80,15 +80,17 @@ def signature_of(factory: Callable[..., Any], path: KeyPath = ()) -> inspect.Sig
         <class 'int'>
     """
     try:
-        return inspect.signature(factory, eval_str=True)
-    except NameError:  # an annotation that only type checkers can see
-        return inspect.signature(factory)
+        as_written = inspect.signature(factory)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"{factory!r} cannot be called with options by name",
             allowed="a class or function that makes one, such as `def make(): return ...`",
             path=path,
         ) from error
+    try:
+        return inspect.signature(factory, eval_str=True)
+    except Exception:  # an annotation that only type checkers, or people, can read
+        return as_written
 
 
 def call(factory: Callable[[], Any], what: str, path: KeyPath) -> Any:
