@@ -1,5 +1,7 @@
 """Every extension point. A plug-in implements any of these functions, marked with `hookimpl`, and
-names its module as an entry point of the group `schedplan`; `--plugin NAME` loads it.
+names its module as an entry point of the group `schedplan`; `--plugin NAME` loads it, and
+`schedplan plugins` tells what it adds, or why it cannot be loaded: a marked function of another
+name, for example, is refused.
 
 A factory may be given as text, `"package.module:attribute"`: it is imported when it is used, so
 that a plug-in loads fast and needs its heavy dependencies only then. The options of a factory are

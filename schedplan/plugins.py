@@ -129,7 +129,7 @@ class Plugins:
         names: entry points of the group `schedplan`, such as `video`.
 
     Raises:
-        PluginError: if a name is unknown, or a plug-in cannot be imported.
+        PluginError: if a name is unknown or that of two plug-ins, or a plug-in cannot be loaded.
 
     Example:
         >>> sorted(Plugins().all("presets"))
@@ -146,10 +146,14 @@ class Plugins:
                 self._load(name)
 
     def all(self, kind: Kind) -> dict[str, Entry]:
-        """Return everything of a kind by name; PluginError if two plug-ins claim one name."""
+        """Return everything of a kind by name.
+
+        Raises:
+            PluginError: if two plug-ins claim one name, or a hook does not return named factories.
+        """
         entries: dict[str, Entry] = {}
-        for implementation in getattr(self._manager.hook, f"schedplan_{kind}").get_hookimpls():
-            for name, factory in implementation.function().items():
+        for implementation in getattr(self._manager.hook, _hook(kind)).get_hookimpls():
+            for name, factory in _call(implementation, _hook(kind)).items():
                 entry = Entry(name, factory, implementation.plugin_name)
                 if name in entries:
                     raise PluginError(
@@ -177,20 +181,73 @@ class Plugins:
         """Tell every plug-in what has happened in a search."""
         self._manager.hook.schedplan_event(event=event)
 
+    def listeners(self) -> list[str]:
+        """Return the names of the plug-ins that react to what happens in a search."""
+        return [each.plugin_name for each in self._manager.hook.schedplan_event.get_hookimpls()]
+
     def _load(self, name: str) -> None:
-        points = installed()
-        if name not in points:
-            raise PluginError(
-                f"there is no plug-in {name!r}",
-                allowed=sorted(points),
-                hint=did_you_mean(name, points),
-            )
+        point = _find(name)
         try:
-            module = points[name].load()
-        except ImportError as error:
-            raise PluginError(f"the plug-in {name!r} cannot be imported: {error}") from error
-        self._manager.register(module, name)
+            module = point.load()
+            self._manager.register(module, name)
+        except (Exception, SystemExit) as error:  # the code is somebody else's
+            raise PluginError(
+                f"the plug-in {name!r} cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
+        self._check_hooks(module, name)
         self.names.append(name)
+
+    def _check_hooks(self, module: Any, name: str) -> None:
+        """Refuse what is marked as a hook and is none: pluggy would never call it."""
+        hooks = [*map(_hook, KINDS), "schedplan_event"]
+        for caller in self._manager.get_hookcallers(module) or ():
+            needed = any(not each.optionalhook for each in caller.get_hookimpls())
+            if needed and not caller.has_spec():
+                raise PluginError(
+                    f"there is no hook {caller.name!r}, which the plug-in {name!r} implements",
+                    allowed=hooks,
+                    hint=did_you_mean(caller.name, hooks),
+                )
+
+
+def _hook(kind: Kind) -> str:
+    return f"schedplan_{kind}"
+
+
+def _call(implementation: pluggy.HookImpl, hook: str) -> Mapping[str, Factory]:
+    """Return what a plug-in adds by a hook."""
+    whose = f"{hook}() of the plug-in {implementation.plugin_name!r}"
+    try:
+        added = implementation.function()
+    except (Exception, SystemExit) as error:  # the code is somebody else's
+        raise PluginError(f"{whose} has raised {type(error).__name__}: {error}") from error
+    if not isinstance(added, Mapping) or not all(map(_is_named_factory, added.items())):
+        raise PluginError(
+            f"{whose} returns {added!r}",
+            allowed="a mapping of names to factories, or to their text",
+        )
+    return added
+
+
+def _is_named_factory(item: tuple[object, object]) -> bool:
+    name, factory = item
+    return isinstance(name, str) and (isinstance(factory, str) or callable(factory))
+
+
+def _find(name: str) -> EntryPoint:
+    """Return the one plug-in of that name."""
+    points = entry_points(group="schedplan", name=name)
+    if len(points) > 1:
+        packages = " and ".join(sorted(repr(point.dist.name) for point in points if point.dist))
+        raise PluginError(
+            f"the packages {packages} both have a plug-in {name!r}", hint="uninstall one of them"
+        )
+    if not points:
+        names = sorted(installed())
+        raise PluginError(
+            f"there is no plug-in {name!r}", allowed=names, hint=did_you_mean(name, names)
+        )
+    return points[name]
 
 
 def singular(kind: Kind) -> str:
@@ -209,7 +266,7 @@ def installed() -> dict[str, EntryPoint]:
 
 
 def offered(kind: Kind) -> dict[str, Entry]:
-    """Return everything of a kind by name, from all plug-ins that are installed and can be loaded.
+    """Return everything of a kind by name, from all plug-ins that are installed and sound.
 
     Raises:
         PluginError: if two plug-ins claim one name.
@@ -217,7 +274,8 @@ def offered(kind: Kind) -> dict[str, Entry]:
     sound = []
     for name in installed():
         with suppress(PluginError):  # `schedplan plugins` tells what is wrong with it
-            sound += Plugins([name]).names
+            Plugins([name]).all(kind)
+            sound.append(name)
     return Plugins(sound).all(kind)
 
 

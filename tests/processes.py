@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
+
+from schedplan.cli import main
 
 
 def schedplan(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -16,6 +23,36 @@ def schedplan(*arguments: str, cwd: Path, code: int = 0) -> subprocess.Completed
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     return result
+
+
+def schedplan_here(*arguments: str) -> str:
+    """Run a command in this process and its present folder, which takes seconds less.
+
+    Returns:
+        what it prints on stdout; it must end with code 0.
+    """
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with redirect_stdout(stdout), redirect_stderr(stderr), _leaving_no_trace(*arguments):
+        try:
+            main()
+        except SystemExit as ended:
+            assert not ended.code, stderr.getvalue()
+    return stdout.getvalue()
+
+
+@contextmanager
+def _leaving_no_trace(*arguments: str) -> Iterator[None]:
+    """Let a command have its arguments, its log and its folders of modules to itself."""
+    log = logging.getLogger("schedplan")
+    kept = log.handlers, log.level, log.propagate
+    with (
+        patch.object(sys, "argv", ["schedplan", *arguments]),
+        patch.object(sys, "path", [*sys.path]),
+    ):
+        try:
+            yield
+        finally:
+            log.handlers, log.level, log.propagate = kept
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:

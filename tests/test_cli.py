@@ -255,8 +255,8 @@ def test_debug_shows_the_traceback(folder):
 def test_plugins_shows_the_built_ins_and_the_video_plug_in(folder):
     facts = json.loads(schedplan("plugins", "-f", "json", cwd=folder).stdout)["plugins"]
     by_name = {each["plugin"]: each for each in facts}
-    assert list(by_name["built in"]["presets"]) == ["any", "basic", "extended"]
-    assert by_name["built in"]["estimators"]["exponential"][0].startswith("delay: 'int' = ")
+    assert list(by_name["schedplan"]["presets"]) == ["any", "basic", "extended"]
+    assert by_name["schedplan"]["estimators"]["exponential"][0] == "delay: int = 5"
     assert list(by_name["video"]["trainers"]) == ["video"]
 
 

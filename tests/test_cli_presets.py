@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 from processes import schedplan
+from strangers import install
+from typer.testing import CliRunner
 
 from schedplan import Plan
+from schedplan.cli.app import app
 
 STRANGER = """\
 from schedplan import Plan, SimulatedTrainer, Stage
@@ -56,11 +60,7 @@ def schedplan_plans():
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which two distributions with plug-ins are installed, as pip would."""
     for name, text in {"stranger": STRANGER, "broken": "import no_such_module"}.items():
-        (tmp_path / f"{name}.py").write_text(text)
-        metadata = tmp_path / f"{name}-1.0.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (metadata / "entry_points.txt").write_text(f"[schedplan]\n{name} = {name}\n")
+        install(tmp_path, name, text)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     return tmp_path
 
@@ -78,6 +78,19 @@ def test_presets_are_listed_with_what_they_hold(folder):
         {"preset": "known", "plugin": "stranger", "use": "replay", "holds": "2 stages, 4 epochs"},
     ]
     assert "small" in schedplan("presets", cwd=folder).stdout
+
+
+def test_a_broken_preset_is_listed_with_what_is_wrong(folder, monkeypatch):
+    """In this process."""
+    broken = '{"small": lambda: CONFIG.replace("rate", ""), "dear": lambda: 1 / 0}'
+    install(folder, "worse", STRANGER.replace('{"small": lambda: CONFIG}', broken))
+    shutil.rmtree(folder / "stranger-1.0.dist-info")
+    monkeypatch.syspath_prepend(folder)
+    listed = CliRunner().invoke(app, ["presets", "-f", "json"]).stdout
+    holds = {each["preset"]: each["holds"] for each in json.loads(listed)["presets"]}
+    assert holds["dear"] == "cannot be used: division by zero"
+    assert holds["small"].startswith("cannot be used: --preset small:")
+    assert holds["known"] == "2 stages, 4 epochs"
 
 
 def test_a_preset_is_printed_as_a_file_that_does_the_same(folder):

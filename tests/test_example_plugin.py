@@ -12,7 +12,7 @@ from processes import schedplan
 
 import schedplan as package
 from schedplan import Plan
-from schedplan.cli.views import plugin_facts
+from schedplan.cli.plugins import plugin_facts
 from schedplan.config import load_config
 from schedplan.errors import UsageError
 
@@ -53,7 +53,8 @@ def test_it_runs_as_printed_in_the_first_line_of_its_configuration(tmp_path):
     program, *arguments = lines[0].removeprefix("# ").split()
     assert program == "schedplan"
     root = EXAMPLE.parents[1]
-    schedplan(*arguments, "--out", str(tmp_path / "run"), cwd=root)
+    printed = schedplan(*arguments, "--out", str(tmp_path / "run"), cwd=root).stdout.splitlines()
+    assert f"# {printed[2]}" in lines, "the columns of the plan"
     plan = Plan.load(tmp_path / "run")
     lengths = [stage.params["text_length"] for stage in plan.path]
     assert (lengths[0], lengths[-1]) == (8, 32)

@@ -127,6 +127,8 @@ def test_the_example_of_a_tracker_runs(tmp_path, monkeypatch):
     diary = (tmp_path / "run" / "diary.md").read_text().splitlines()
     assert len(diary) == 36
     assert all(line.startswith("- ") for line in diary)
+    stated = (EXAMPLE / "diary_tracker.py").read_text().splitlines()
+    assert [line.removeprefix("# ") for line in stated if line.startswith("# - ")] == diary[:2]
     assert_complete(tmp_path / "run")
 
 

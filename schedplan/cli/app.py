@@ -43,6 +43,7 @@ from schedplan.cli.curves import curves
 from schedplan.cli.export import export
 from schedplan.cli.observers import load_trackers, observed
 from schedplan.cli.plans import either, read_plan, replayed_plan
+from schedplan.cli.plugins import plugins
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
 from schedplan.cli.replay_status import replay_status_facts, replay_status_table
@@ -199,7 +200,9 @@ def show(
 
 @app.command()
 def graph(
-    source: Annotated[Path, typer.Argument(metavar="CONFIG|RUN")],
+    source: Annotated[
+        Path, typer.Argument(metavar="CONFIG|RUN", help="A YAML configuration or a run folder.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help=".svg, .png, .dot or .graphml")],
     plugin: PluginNames = None,
     set_: Overrides = None,
@@ -313,17 +316,11 @@ def compare(
         log.info("%s", output)
 
 
-@app.command()
-def plugins(form: Form = Format.TABLE) -> None:
-    """Show what plug-ins are installed and what they add."""
-    facts = views.plugin_facts()
-    print_data({"plugins": facts}, views.plugin_table(facts), form)
-
-
 app.command()(report)
 app.command()(curves)
 app.command()(export)
 app.command()(presets)
+app.command()(plugins)
 
 
 def _load_config(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +16,7 @@ from schedplan.plugins import offered
 
 def presets(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Print this one, as a file to edit.")
+        str | None, typer.Argument(metavar="NAME", help="Print this one, as a file to edit.")
     ] = None,
     form: Annotated[Format, typer.Option("-f", "--format", help="How to print the list.")] = (
         Format.TABLE
@@ -34,10 +34,30 @@ def presets(
 
 def _facts() -> Iterator[dict[str, Any]]:
     for name, entry in offered("configs").items():
-        graph = load_preset(name).graph
-        holds = f"{graph.states} states, {graph.transitions} transitions"
-        yield {"preset": name, "plugin": entry.plugin, "use": "run", "holds": holds}
+        yield {"preset": name, "plugin": entry.plugin, "use": "run", "holds": _config(name)}
     for name, entry in offered("plans").items():
-        plan = preset_plan(name)
-        holds = f"{len(plan.stages)} stages, {plan.epochs} epochs"
-        yield {"preset": name, "plugin": entry.plugin, "use": "replay", "holds": holds}
+        yield {"preset": name, "plugin": entry.plugin, "use": "replay", "holds": _plan(name)}
+
+
+def _told_if_broken(describe: Callable[[str], str]) -> Callable[[str], str]:
+    """Let a preset that cannot be used say why, and the others be listed."""
+
+    def described(name: str) -> str:
+        try:
+            return describe(name)
+        except (Exception, SystemExit) as error:  # the preset is somebody else's
+            return f"cannot be used: {error}"
+
+    return described
+
+
+@_told_if_broken
+def _config(name: str) -> str:
+    graph = load_preset(name).graph
+    return f"{graph.states} states, {graph.transitions} transitions"
+
+
+@_told_if_broken
+def _plan(name: str) -> str:
+    plan = preset_plan(name)
+    return f"{len(plan.stages)} stages, {plan.epochs} epochs"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
@@ -14,10 +13,8 @@ from rich.text import Text
 
 from schedplan.cli.tables import make_table, pairs_table
 from schedplan.config import Setup
-from schedplan.errors import PluginError
 from schedplan.journal import Outcome
 from schedplan.plan import Plan, Stage
-from schedplan.plugins import KINDS, Entry, Plugins, installed
 from schedplan.report.text import exact
 from schedplan.space import INITIAL
 
@@ -175,47 +172,6 @@ def replay_table(facts: dict[str, Any]) -> Table:
     rows = [tuple(stage.values()) for stage in facts["stages"]]
     title = f"{facts['name']}: {facts['metric']} replayed"
     return make_table(title, ["state", "epochs#", "planned#", "reached#"], rows)
-
-
-def plugin_facts() -> list[dict[str, Any]]:
-    """Return the built-ins and every plug-in installed, and what each adds."""
-    facts = [_additions("built in", Plugins(), "schedplan")]
-    for name in installed():
-        try:
-            facts.append(_additions(name, Plugins([name]), name))
-        except PluginError as error:
-            facts.append({"plugin": name, "error": str(error)})
-    return facts
-
-
-def plugin_table(facts: Sequence[dict[str, Any]]) -> Table:
-    """Show `plugin_facts`."""
-    rows = [
-        (each["plugin"], kind.replace("_", " "), name, options)
-        for each in facts
-        for kind, named in each.items()
-        if isinstance(named, dict)
-        for name, options in named.items()
-    ]
-    rows += [
-        (each["plugin"], "cannot be loaded", each["error"], "") for each in facts if "error" in each
-    ]
-    return make_table("plug-ins", ["plug-in", "adds", "name", "options"], rows)
-
-
-def _additions(title: str, plugins: Plugins, owner: str) -> dict[str, Any]:
-    added = {
-        kind: {n: _options(e) for n, e in sorted(plugins.all(kind).items()) if e.plugin == owner}
-        for kind in KINDS
-    }
-    return {"plugin": title, **{kind: names for kind, names in added.items() if names}}
-
-
-def _options(entry: Entry) -> list[str]:
-    """Return what may be set, as `name: type = default`; nothing for what is imported later."""
-    if isinstance(entry.factory, str) or not callable(entry.factory):
-        return []
-    return [str(parameter) for parameter in inspect.signature(entry.factory).parameters.values()]
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:

@@ -41,7 +41,7 @@ def bind(factory: Callable[..., Any], options: Mapping[str, Any], path: KeyPath)
         >>> bind(Patience, {"epochs": 5}, ("knee",))()
         Patience(epochs=5, min_delta=0.0)
     """
-    signature = _signature(factory, path)
+    signature = signature_of(factory, path)
     parameters = {
         name: parameter
         for name, parameter in signature.parameters.items()
@@ -66,6 +66,31 @@ def bind(factory: Callable[..., Any], options: Mapping[str, Any], path: KeyPath)
     except ValidationError as error:
         raise from_pydantic(error, path) from error
     return partial(factory, **{name: getattr(checked, name) for name in options})
+
+
+def signature_of(factory: Callable[..., Any], path: KeyPath = ()) -> inspect.Signature:
+    """Return what may be given to a factory, with types where its annotations can be read.
+
+    Raises:
+        ConfigError: if it does not say what it takes.
+
+    Example:
+        >>> from schedplan.knees import Patience
+        >>> signature_of(Patience).parameters["epochs"].annotation
+        <class 'int'>
+    """
+    try:
+        as_written = inspect.signature(factory)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{factory!r} cannot be called with options by name",
+            allowed="a class or function that makes one, such as `def make(): return ...`",
+            path=path,
+        ) from error
+    try:
+        return inspect.signature(factory, eval_str=True)
+    except Exception:  # an annotation that only type checkers, or people, can read
+        return as_written
 
 
 def call(factory: Callable[[], Any], what: str, path: KeyPath) -> Any:
@@ -97,19 +122,6 @@ def _expected(message: str) -> str:
     """Turn 'Input should be a valid integer' into 'a whole number'."""
     expected = message.removeprefix("Value error, ").removeprefix("Input should be ")
     return _WORDS.get(expected, expected)
-
-
-def _signature(factory: Callable[..., Any], path: KeyPath) -> inspect.Signature:
-    try:
-        return inspect.signature(factory, eval_str=True)
-    except NameError:  # an annotation that only type checkers can see
-        return inspect.signature(factory)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{factory!r} cannot be called with options by name",
-            allowed="a class or function that makes one, such as `def make(): return ...`",
-            path=path,
-        ) from error
 
 
 def _annotation(parameter: inspect.Parameter) -> Any:
