@@ -101,7 +101,7 @@ def _cost_of_trying(tried: Sequence[Compared], unit: str | None) -> Facts:
     """Return what training along every strategy with one seed takes, on average over seeds."""
     return {
         "epochs": sum(each.strategy.plan.epochs for each in tried),
-        "cost": sum(each.strategy.cost(unit) for each in tried),
+        "cost": sum(each.strategy.plan.cost(unit) for each in tried),
         "seconds": sum(_seconds(each) for each in tried),
     }
 
@@ -113,7 +113,7 @@ def _strategy(compared: Compared, setup: Setup, report: str) -> Facts:
         "kind": strategy.kind,
         "strategy": strategy.name,
         "epochs": strategy.plan.epochs,
-        "cost": float(strategy.cost(setup.options.cost)),
+        "cost": float(strategy.plan.cost(setup.options.cost)),
         "seconds": _seconds(compared),
         "scores": {name: _scores(scores(compared, name)) for name in names},
         "failures": [result.failure for result in compared.results if result.failure],
