@@ -3,7 +3,7 @@
 from schedplan.baselines.compare import Compared, ResultEvent, compare
 from schedplan.baselines.grid import hand_tuned
 from schedplan.baselines.job import Result
-from schedplan.baselines.population import Evolved, Population, evolve
+from schedplan.baselines.population import Evolved, Population, evolve, require_ray
 from schedplan.baselines.selection import best, held_out, scores, spread
 from schedplan.baselines.strategy import HAND_TUNED, Kind, Strategy
 from schedplan.baselines.variants import variants
@@ -22,6 +22,7 @@ __all__ = [
     "evolve",
     "hand_tuned",
     "held_out",
+    "require_ray",
     "scores",
     "spread",
     "variants",
