@@ -163,5 +163,5 @@ class _Bench:
                 if lost <= RETRIES:
                     self.begin(piece)
                     continue
-                result = Result({}, 0.0, f"{lost} times, {error}")
+                result = piece.job.failed(f"{lost} times, {error}")
             self._take_in(ResultEvent(piece.strategy, piece.number, result))

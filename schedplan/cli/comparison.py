@@ -63,12 +63,12 @@ def _group(
     """Return the best of some strategies, and what finding it takes; `search` if that is known."""
     config = setup.config
     chosen = best(tried, config.metric, config.mode)
-    others = held_out(tried, config.metric, config.mode, report)
+    others = held_out(tried, config.metric, config.mode)
     return {
         "group": name,
         "strategies": len(tried),
         "best": _strategy(chosen, setup, report) if chosen else None,
-        "held_out": _scores(others),
+        "held_out": _scores(scores(others, report)),
         "search": search or _cost_of_trying(tried, setup.options.cost),
     }
 
@@ -100,8 +100,11 @@ def _population(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts:
 def _cost_of_trying(tried: Sequence[Compared], unit: str | None) -> Facts:
     """Return what training along every strategy with one seed takes, on average over seeds."""
     return {
-        "epochs": sum(each.strategy.plan.epochs for each in tried),
-        "cost": sum(each.strategy.plan.cost(unit) for each in tried),
+        "epochs": sum(fmean(result.epochs for result in each.results) for each in tried),
+        "cost": sum(
+            fmean(each.strategy.plan.cost(unit, result.epochs) for result in each.results)
+            for each in tried
+        ),
         "seconds": sum(_seconds(each) for each in tried),
     }
 
@@ -115,7 +118,7 @@ def _strategy(compared: Compared, setup: Setup, report: str) -> Facts:
         "epochs": strategy.plan.epochs,
         "cost": float(strategy.plan.cost(setup.options.cost)),
         "seconds": _seconds(compared),
-        "scores": {name: _scores(scores(compared, name)) for name in names},
+        "scores": {name: _scores(scores(compared.results, name)) for name in names},
         "failures": [result.failure for result in compared.results if result.failure],
         "stages": [
             {"params": stage.params, "epochs": stage.epochs} for stage in strategy.plan.path
