@@ -1,6 +1,7 @@
 """What a plan is compared with: hand-tuned strategies, variants of the plan, and PBT."""
 
 from schedplan.baselines.compare import Compared, ResultEvent, compare
+from schedplan.baselines.courses import STAIRS
 from schedplan.baselines.grid import hand_tuned
 from schedplan.baselines.job import Result
 from schedplan.baselines.population import Evolved, Population, evolve, require_ray
@@ -10,6 +11,7 @@ from schedplan.baselines.variants import variants
 
 __all__ = [
     "HAND_TUNED",
+    "STAIRS",
     "Compared",
     "Evolved",
     "Kind",
