@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import Counter
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,6 +32,7 @@ from schedplan.errors import BrokenPoolError, RunFolderError, WorkerLostError
 from schedplan.executors import ProcessExecutor, SerialExecutor
 from schedplan.graph import basic
 from schedplan.journal import RunFolder
+from schedplan.transition import EpochEvent
 
 LIKE = Plan("demo", metric="quality", mode="max", score=None, stages=())
 SEEDS = (11, 12)
@@ -170,15 +172,34 @@ class Mortal(SimulatedTrainer):
 def test_other_processes_come_to_the_same_results_though_one_is_killed(tmp_path):
     strategies = grid((4,))
     here = compare(strategies, SEEDS, partial(SimulatedTrainer, noise=0.02), tmp_path / "here")
-    told = []
+    told, epochs = [], Epochs()
     with ProcessExecutor(2) as pool:
-        trainer = partial(Mortal, tmp_path)
         there = compare(
-            strategies, SEEDS, trainer, tmp_path / "there", executor=pool, on_result=told.append
+            strategies,
+            SEEDS,
+            partial(Mortal, tmp_path),
+            tmp_path / "there",
+            executor=pool,
+            on_result=told.append,
+            on_event=epochs,
         )
     assert (tmp_path / "died").exists()
     assert metrics_of(there) == metrics_of(here)
     assert len(told) == len(strategies) * len(SEEDS)
+    assert epochs.told == epochs.written(tmp_path / "there"), "what others train is told, too"
+
+
+def test_only_new_epochs_are_told_of_what_another_session_began(tmp_path):
+    (strategy, *_) = grid((6,))
+    folder, before, after = tmp_path / "compare", Epochs(), Epochs()
+    with pytest.raises(KeyboardInterrupt):
+        trainer = watched(tmp_path / "diary", {3: KeyboardInterrupt()})
+        compare([strategy], SEEDS[:1], trainer, folder, on_event=before)
+    with ThreadPoolExecutor(1) as pool:
+        trainer = watched(tmp_path / "diary")
+        compare([strategy], SEEDS[:1], trainer, folder, executor=pool, on_event=after)
+    assert before.told
+    assert before.told + after.told == after.written(folder)
 
 
 def test_a_lost_process_of_a_standard_pool_ends_a_comparison_that_can_go_on(tmp_path):
@@ -191,6 +212,26 @@ def test_a_lost_process_of_a_standard_pool_ends_a_comparison_that_can_go_on(tmp_
     found = compare(strategies, SEEDS, trainer, tmp_path / "compare")
     calm = partial(SimulatedTrainer, noise=0.02)
     assert metrics_of(found) == metrics_of(compare(strategies, SEEDS, calm, tmp_path / "calm"))
+
+
+class Epochs:
+    """Keeps the epochs that are told of."""
+
+    def __init__(self) -> None:
+        self.told: Counter[tuple[str, int, str, int]] = Counter()
+
+    def __call__(self, strategy, number, event):
+        if isinstance(event, EpochEvent):
+            self.told[strategy.key, number, event.key, event.record.epoch] += 1
+
+    def written(self, folder: Path) -> Counter[tuple[str, int, str, int]]:
+        """Return all that were trained, each once."""
+        return Counter(
+            (place.parent.name, int(place.name.removeprefix("seed-")), stage.key, record.epoch)
+            for place in folder.glob("*/seed-*")
+            for stage in RunFolder(place).trainings()
+            for record in stage.records()
+        )
 
 
 class Lossy(SerialExecutor):

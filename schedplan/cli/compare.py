@@ -295,11 +295,12 @@ class _Progress:
             score, left = result.metrics[self._metric], duration(self._seconds_left())
             log.info("%s, %s: %s %.4g; %s left", place, trained, self._metric, score, left)
 
-    def event(self, event: Event) -> None:
+    def event(self, strategy: Strategy, number: int, event: Event) -> None:
         """Tell an epoch."""
         if isinstance(event, EpochEvent):
+            trained = f"{strategy.name}, {strategy.plan.epochs} epochs, seed {number}, {event.key}"
             epoch, score = event.record.epoch, event.record.score
-            log.debug("%s: epoch %d %s %.4g", event.key, epoch, self._metric, score)
+            log.debug("%s: epoch %d %s %.4g", trained, epoch, self._metric, score)
 
     def _seconds_left(self) -> float:
         spent = time.monotonic() - self._since
