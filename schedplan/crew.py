@@ -18,7 +18,8 @@ Answer = TypeVar("Answer")
 Result: TypeAlias = Outcome | WorkerLostError | DamagedSnapshotError
 """What has come of a slice."""
 
-_LOOK: Final = 1.0  # seconds between looks at what other processes have written down
+LOOK: Final = 1.0
+"""Seconds between looks at what other processes have written down."""
 
 
 class Crew(Generic[Work, Answer]):
@@ -114,6 +115,31 @@ class Crew(Generic[Work, Answer]):
         wait(self._running)
 
 
+class Reader:
+    """Tells the epochs that other processes write down in a run folder, each once.
+
+    Args:
+        run: the run folder.
+        on_event: called with every epoch.
+    """
+
+    def __init__(self, run: RunFolder, on_event: Observer) -> None:
+        self._run, self._on_event = run, on_event
+        self._told: dict[str, int] = {}
+
+    def skip(self, key: str, records: int) -> None:
+        """Leave out what was known of a training when it was first heard of."""
+        self._told.setdefault(key, records)
+
+    def tell(self, keys: Iterable[str]) -> None:
+        """Tell what was written down of trainings since the last time."""
+        for key in keys:
+            records = self._run.transition(key).records()
+            for record in records[self._told.get(key, 0) :]:
+                self._on_event(EpochEvent(key, record))
+            self._told[key] = len(records)
+
+
 class TrainingCrew(Crew[Assignment, Outcome]):
     """Has slices of training done in a run folder.
 
@@ -129,14 +155,14 @@ class TrainingCrew(Crew[Assignment, Outcome]):
     ) -> None:
         super().__init__(executor, workers)
         self._run, self._on_event = run, on_event
-        self._told: dict[str, int] = {}
+        self._reader = Reader(run, on_event)
 
     def train(self, assignment: Assignment, devices: int = 1) -> None:
         """Have a slice trained, on so many devices; see `begin`."""
         observe = self._tell if self.serial else None  # elsewhere the journal tells
         key = assignment.key
         self.begin(assignment, advance, assignment, observe, devices=devices, near=key)
-        self._told.setdefault(key, assignment.trained + 1)
+        self._reader.skip(key, assignment.trained + 1)
 
     def ended(self) -> Iterator[tuple[Assignment, Result]]:
         """Wait until a slice has ended; yield what has come of each that has.
@@ -148,9 +174,10 @@ class TrainingCrew(Crew[Assignment, Outcome]):
         ended: list[tuple[Assignment, Future[Outcome]]] = []
         while not ended:
             self._run.check()
-            ended = list(self.collect(None if self.serial else _LOOK))
+            ended = list(self.collect(None if self.serial else LOOK))
             if not self.serial:
-                self._tell_epochs([*self.under_way, *(assignment for assignment, _ in ended)])
+                heard = [*self.under_way, *(assignment for assignment, _ in ended)]
+                self._reader.tell(assignment.key for assignment in heard)
         for assignment, future in ended:
             yield assignment, self._result(future)
 
@@ -166,11 +193,3 @@ class TrainingCrew(Crew[Assignment, Outcome]):
     def _tell(self, event: EpochEvent) -> None:
         self._run.check()
         self._on_event(event)
-
-    def _tell_epochs(self, assignments: Iterable[Assignment]) -> None:
-        """Tell what was written down since the last time."""
-        for key in (assignment.key for assignment in assignments):
-            records = self._run.transition(key).records()
-            for record in records[self._told[key] :]:
-                self._on_event(EpochEvent(key, record))
-            self._told[key] = len(records)

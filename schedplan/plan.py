@@ -122,6 +122,26 @@ class Plan:
         """The plan without what does not matter to training along it."""
         return replace(self, complete=True, confirmed=None, provenance={})
 
+    def cost(self, unit: str | None, epochs: int | None = None) -> float:
+        """Return what training along the plan costs.
+
+        Args:
+            unit: the hyperparameter that says what an epoch costs; None: every epoch costs 1.
+            epochs: only of the first so many epochs; None: of all.
+
+        Example:
+            >>> short = Stage("16", {"clip": 16}, 30, score=None, observed=None, seed=0)
+            >>> long = Stage("32", {"clip": 32}, 10, score=None, observed=None, seed=0)
+            >>> plan = Plan("demo", "top1", "max", score=None, stages=(short, long))
+            >>> plan.cost("clip"), plan.cost("clip", epochs=31), plan.cost(None)
+            (800, 512, 40)
+        """
+        paid = self.epochs if epochs is None else epochs
+        return sum(
+            min(stage.epochs, max(paid - start, 0)) * (stage.params[unit] if unit else 1)
+            for start, stage in zip(self.starts, self.stages, strict=True)
+        )
+
     def stage_at(self, epoch: int) -> Stage:
         """Return the stage of the epoch counted from 0 over the whole schedule.
 

@@ -7,12 +7,26 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 from processes import schedplan
+from rich.console import Console
+from typer.testing import CliRunner
 
-from schedplan import Plan
+from schedplan import Plan, SimulatedTrainer
+from schedplan.baselines import Compared, Evolved, Population
+from schedplan.cli.app import app
+from schedplan.cli.compare import Searched, compare_all, evolve_all, strategies_of
+from schedplan.cli.comparison import compare_facts, compare_table
+from schedplan.cli.scatter import draw_comparison
+from schedplan.cli.search import bind, find_plan, run_facts
+from schedplan.config import load_config
+from schedplan.errors import UsageError
+from schedplan.executors import SerialExecutor
+from schedplan.journal import RunFolder
 
 CONFIG = """\
 name: demo
@@ -72,8 +86,11 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
     kinds = ["plan", "hand-tuned", "side-by-side", "one-by-one", "constant"]
     assert list(groups) == kinds
     plan, best = Plan.load(folder / "runs" / "demo"), groups["plan"]["best"]
-    assert [stage["epochs"] for stage in best["stages"]] == [s.epochs for s in plan.stages]
+    stages = facts["strategies"][0]["stages"]
+    assert [stage["epochs"] for stage in stages] == [stage.epochs for stage in plan.stages]
     assert best["scores"]["top1"]["values"] != [plan.score] * 2, "the seeds are new ones"
+    assert (folder / "runs/demo/report.html").exists(), "what `run` leaves, this does, too"
+    assert (folder / "runs/demo/graph.svg").exists()
     tuned = [each for each in facts["strategies"] if each["kind"] not in ("plan", "variant")]
     assert groups["hand-tuned"]["search"]["epochs"] == sum(each["epochs"] for each in tuned)
     means = [each["scores"]["top1"]["mean"] for each in tuned]
@@ -91,10 +108,149 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
         (["-o", "a.pdf"], ["a.pdf", ".svg or .png"]),
         (["--metric", "top"], ["--metric top: the trainer does not report the metric 'top'"]),
         (["--epochs", "10,none"], ["--epochs is '10,none'", "such as 128,192,256"]),
+        pytest.param(
+            ["--pbt", "4"],
+            ["the package 'ray' is not installed", "pip install 'schedplan[pbt]'"],
+            marks=pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed"),
+        ),
     ],
 )
-def test_wrong_usage_is_refused_before_the_search(folder, options, phrases):
-    refused = schedplan("compare", "config.yaml", *options, cwd=folder, code=2)
+def test_wrong_usage_is_refused_before_the_search(folder, monkeypatch, options, phrases):
+    monkeypatch.chdir(folder)
+    with pytest.raises(UsageError) as refused:
+        CliRunner().invoke(app, ["compare", "config.yaml", *options], catch_exceptions=False)
     for phrase in phrases:
-        assert phrase in refused.stderr
+        assert phrase in str(refused.value)
     assert not (folder / "runs").exists()
+
+
+def test_plans_of_several_searches_share_a_row(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "config.yaml").write_text(CONFIG.replace("fixed, epochs", "patience, epochs"))
+    command = ["compare", "config.yaml", "--searches", "2", "--seeds", "2", "--epochs", "3"]
+    result = CliRunner().invoke(app, [*command, "-f", "json"], catch_exceptions=False)
+    facts = json.loads(result.stdout)
+    plan = facts["groups"][0]
+    own, other = plan["searches"]
+    found = [each["scores"]["top1"]["values"] for each in facts["strategies"][:2]]
+    assert plan["best"]["scores"]["top1"]["values"] == [value for row in found for value in row]
+    assert plan["held_out"] == plan["best"]["scores"]["top1"], "none has chosen anything"
+    assert plan["search"]["epochs"] == fmean(each["search"]["epochs"] for each in (own, other))
+    assert own["strategy"] != other["strategy"]
+
+    place = folder / "runs/demo/compare/search-2"
+    journals = {file: file.read_bytes() for file in place.glob("transitions/*/*/epochs.jsonl")}
+    again = ["run", "config.yaml", "--out", str(place), "--set", f"seed={other['seed']}"]
+    result = CliRunner().invoke(app, again, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "the run is finished" in result.stderr, "it is what `run` makes of that seed"
+    assert journals == {file: file.read_bytes() for file in journals}
+    table = CliRunner().invoke(app, command, catch_exceptions=False).stdout
+    epochs = [each["search"]["epochs"] for each in (own, other)]
+    assert f"{fmean(epochs):g} ± {float(f'{stdev(epochs):.2g}'):g}" in table
+    assert "over 2 searches and all seeds" in table
+
+
+class Frail(SimulatedTrainer):
+    """Fails with long clips at the high rate; writes down the clips of every epoch trained."""
+
+    def __init__(self, diary: str) -> None:
+        super().__init__(noise=0.02)
+        self._diary = Path(diary)
+
+    def begin(self, params, start, seed):
+        super().begin(params, start, seed)
+        self._clip, self._fails = params["clip_length"], LONG.items() <= params.items()
+
+    def train_epoch(self):
+        if self._fails and self._epoch:
+            raise RuntimeError("diverged")
+        with self._diary.open("a") as stream:
+            print(self._clip, file=stream)
+        return super().train_epoch()
+
+
+LONG = {"clip_length": 32, "learning_rate": 0.04}
+
+FRAIL = """\
+name: demo
+metric: top1
+axes:
+  clip_length: [16, 32]
+  learning_rate: [0.04, 0.004]
+knee: {estimator: fixed, epochs: 3}
+search: {cost: clip_length}
+trainer: {use: "test_cli_compare:Frail", diary: DIARY}
+"""
+
+
+@pytest.fixture(scope="module")
+def compared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Searched, tuple[Compared, ...]]:
+    """What came of a comparison in which some strategies fail; its diary has no search's epochs."""
+    folder = tmp_path_factory.mktemp("frail")
+    (folder / "config.yaml").write_text(FRAIL.replace("DIARY", str(folder / "diary")))
+    setup, run = load_config(folder / "config.yaml"), RunFolder(folder / "run")
+    bind(run, run_facts(setup), setup)
+    searched = Searched(setup, run, find_plan(setup, run, SerialExecutor(), retry_failed=False))
+    (folder / "diary").unlink()
+    strategies = strategies_of([searched, searched], [6], with_variants=False)
+    return searched, compare_all(setup, run, strategies, 2, SerialExecutor(), "top1")
+
+
+def test_strategies_that_fail_cost_what_was_trained(compared):
+    searched, found = compared
+    clips = (searched.folder.path.parent / "diary").read_text().split()
+    facts = compare_facts([searched] * 2, found, [], "top1")
+    plan, tuned = facts["groups"][:2]
+    assert any(each["failures"] for each in facts["strategies"])
+    assert tuned["search"]["epochs"] + plan["best"]["epochs"] == len(clips) / 2
+    assert tuned["search"]["cost"] + plan["best"]["cost"] == sum(map(int, clips)) / 2
+
+
+def test_a_plan_that_two_searches_find_is_trained_once(compared):
+    searched, found = compared
+    assert found[0].results == found[1].results
+    facts = compare_facts([searched] * 2, found, [], "top1")
+    assert facts["groups"][0]["best"]["strategy"] == facts["strategies"][0]["strategy"]
+
+
+def evolved(number: int) -> Evolved:
+    metrics = {"top1": 0.4 + number / 10, "loss": 0.6}
+    return Evolved(metrics, members=4, length=6, epochs=24, cost=600.0, seconds=1.0)
+
+
+def told(facts: dict) -> str:
+    """Return what is printed of a comparison."""
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(compare_table(facts))
+    return capture.get()
+
+
+def test_only_another_metric_of_a_population_is_held_out(compared, tmp_path):
+    searched, found = compared
+    own = compare_facts([searched] * 2, found, [evolved(1), evolved(2)], "top1")
+    assert own["groups"][-1]["held_out"] is None
+    assert own["groups"][-1]["best"]["scores"]["top1"]["mean"] == pytest.approx(0.55)
+    assert "by this very score and seed, so that nothing is held out" in told(own)
+    other = compare_facts([searched] * 2, found, [evolved(1), evolved(2)], "loss")
+    assert other["groups"][-1]["held_out"]["values"] == [0.6, 0.6]
+    for facts, marked in ((own, True), (other, False)):
+        draw_comparison(tmp_path / "a.svg", facts)
+        assert ("(chosen by its score)" in (tmp_path / "a.svg").read_text()) is marked
+
+
+def test_a_population_that_fails_is_a_row(compared, monkeypatch):
+    def fail(self: Population, *arguments: object) -> None:
+        raise RuntimeError("Ray is out of memory")
+
+    monkeypatch.setattr(Population, "train", fail)
+    searched, found = compared
+    strategies = [each.strategy for each in found]
+    failed = evolve_all(searched.setup, searched.folder, strategies, 2, 4, 1)
+    words = "seed 1: RuntimeError: Ray is out of memory"
+    assert f"failed: {words}" in told(compare_facts([searched] * 2, found, failed, "top1"))
+    log = (searched.folder.path / "log.txt").read_text()
+    assert "the population of seed 2 failed: RuntimeError: Ray is out of memory" in log

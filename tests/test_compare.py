@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from concurrent.futures import Future
+import time
+from collections import Counter
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from watched import watched
+from watched import WatchedTrainer, watched
 
 from schedplan import Axis, Plan, SimulatedTrainer, Space, Stage, build_graph
 from schedplan.baselines import (
@@ -25,9 +28,11 @@ from schedplan.baselines import (
     scores,
     spread,
 )
-from schedplan.errors import RunFolderError, WorkerLostError
+from schedplan.errors import BrokenPoolError, RunFolderError, WorkerLostError
 from schedplan.executors import ProcessExecutor, SerialExecutor
 from schedplan.graph import basic
+from schedplan.journal import RunFolder
+from schedplan.transition import EpochEvent
 
 LIKE = Plan("demo", metric="quality", mode="max", score=None, stages=())
 SEEDS = (11, 12)
@@ -55,7 +60,7 @@ def test_a_strategy_is_scored_by_the_model_of_its_last_epoch(tmp_path):
     assert [result.metrics for result in compared.results] == [trainer.evaluate()] * 2
     noisy = partial(SimulatedTrainer, noise=0.1)
     (compared,) = compare([strategy], SEEDS, noisy, tmp_path / "noisy")
-    assert len(set(scores(compared, "quality"))) == 2, "every seed has noise of its own"
+    assert len(set(scores(compared.results, "quality"))) == 2, "every seed has noise of its own"
 
 
 def test_only_what_is_new_is_trained_and_no_model_stays(tmp_path):
@@ -122,14 +127,14 @@ def test_a_strategy_that_fails_is_a_result_and_is_tried_again(tmp_path):
     failed = compare(strategies, SEEDS, partial(Picky, tmp_path), tmp_path / "compare")
     for each in failed:
         cosine = "~" in each.strategy.name
-        assert bool(scores(each, "quality")) is not cosine
+        assert bool(scores(each.results, "quality")) is not cosine
         if cosine:
             assert all("RuntimeError: no such rate" in result.failure for result in each.results)
     assert best(failed, "quality", "max") is not None
     assert best([each for each in failed if "~" in each.strategy.name], "quality", "max") is None
     (tmp_path / "picky").unlink()
     mended = compare(strategies, SEEDS, partial(Picky, tmp_path), tmp_path / "compare")
-    assert all(scores(each, "quality") for each in mended)
+    assert all(scores(each.results, "quality") for each in mended)
 
 
 def test_a_damaged_result_is_named(tmp_path):
@@ -167,15 +172,66 @@ class Mortal(SimulatedTrainer):
 def test_other_processes_come_to_the_same_results_though_one_is_killed(tmp_path):
     strategies = grid((4,))
     here = compare(strategies, SEEDS, partial(SimulatedTrainer, noise=0.02), tmp_path / "here")
-    told = []
+    told, epochs = [], Epochs()
     with ProcessExecutor(2) as pool:
-        trainer = partial(Mortal, tmp_path)
         there = compare(
-            strategies, SEEDS, trainer, tmp_path / "there", executor=pool, on_result=told.append
+            strategies,
+            SEEDS,
+            partial(Mortal, tmp_path),
+            tmp_path / "there",
+            executor=pool,
+            on_result=told.append,
+            on_event=epochs,
         )
     assert (tmp_path / "died").exists()
     assert metrics_of(there) == metrics_of(here)
     assert len(told) == len(strategies) * len(SEEDS)
+    assert epochs.told == epochs.written(tmp_path / "there"), "what others train is told, too"
+
+
+def test_only_new_epochs_are_told_of_what_another_session_began(tmp_path):
+    (strategy, *_) = grid((6,))
+    folder, before, after = tmp_path / "compare", Epochs(), Epochs()
+    with pytest.raises(KeyboardInterrupt):
+        trainer = watched(tmp_path / "diary", {3: KeyboardInterrupt()})
+        compare([strategy], SEEDS[:1], trainer, folder, on_event=before)
+    with ThreadPoolExecutor(1) as pool:
+        trainer = watched(tmp_path / "diary")
+        compare([strategy], SEEDS[:1], trainer, folder, executor=pool, on_event=after)
+    assert before.told
+    assert before.told + after.told == after.written(folder)
+
+
+def test_a_lost_process_of_a_standard_pool_ends_a_comparison_that_can_go_on(tmp_path):
+    trainer, strategies = partial(Mortal, tmp_path), grid((4,))[:2]
+    message = r"the executor is broken: .*; run again to go on; with .*ProcessExecutor"
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for _ in range(2):  # the second time, it takes nothing any more
+            with pytest.raises(BrokenPoolError, match=message):
+                compare(strategies, SEEDS, trainer, tmp_path / "compare", executor=pool)
+    found = compare(strategies, SEEDS, trainer, tmp_path / "compare")
+    calm = partial(SimulatedTrainer, noise=0.02)
+    assert metrics_of(found) == metrics_of(compare(strategies, SEEDS, calm, tmp_path / "calm"))
+
+
+class Epochs:
+    """Keeps the epochs that are told of."""
+
+    def __init__(self) -> None:
+        self.told: Counter[tuple[str, int, str, int]] = Counter()
+
+    def __call__(self, strategy, number, event):
+        if isinstance(event, EpochEvent):
+            self.told[strategy.key, number, event.key, event.record.epoch] += 1
+
+    def written(self, folder: Path) -> Counter[tuple[str, int, str, int]]:
+        """Return all that were trained, each once."""
+        return Counter(
+            (place.parent.name, int(place.name.removeprefix("seed-")), stage.key, record.epoch)
+            for place in folder.glob("*/seed-*")
+            for stage in RunFolder(place).trainings()
+            for record in stage.records()
+        )
 
 
 class Lossy(SerialExecutor):
@@ -201,38 +257,128 @@ def test_a_strategy_has_failed_once_its_process_was_lost_too_often(tmp_path, alw
     assert failures == ({"3 times, the process was killed"} if always else {None})
 
 
-def tried(values: list[list[float]]) -> list[Compared]:
-    """Return strategies with these scores."""
+class Mourning(SerialExecutor):
+    """Takes an interrupt for the loss of the process that met it."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except KeyboardInterrupt:
+            future = Future()
+            future.set_exception(WorkerLostError("the process was killed"))
+            return future
+
+
+class Frail(WatchedTrainer):
+    """Comes to no third epoch of a stage."""
+
+    def train_epoch(self):
+        if self._epoch == 2:
+            raise self._orders[3]
+        return super().train_epoch()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("diverged"), KeyboardInterrupt()])
+def test_what_fails_has_taken_the_epochs_that_were_trained(tmp_path, error):
+    trainer = partial(Frail, tmp_path / "diary", {3: error}, 0, 0.02)
+    found = compare(grid((4,)), SEEDS, trainer, tmp_path / "compare", executor=Mourning())
+    results = [result for each in found for result in each.results]
+    assert sum(result.epochs for result in results) == len(
+        (tmp_path / "diary").read_text().splitlines()
+    )
+    failed = [result for result in results if result.failure]
+    assert {result.epochs for result in failed} == {2}
+    assert all(result.seconds > 0 for result in failed)
+    assert len(failed) < len(results)
+
+
+class Sluggish(SimulatedTrainer):
+    """Takes its time to measure a model that it was handed."""
+
+    def begin(self, params, start, seed):
+        super().begin(params, start, seed)
+        self._handed = True
+
+    def train_epoch(self):
+        self._handed = False
+        return super().train_epoch()
+
+    def evaluate(self):
+        time.sleep(0.05 * self._handed)
+        return super().evaluate()
+
+
+def test_what_only_stages_make_necessary_takes_no_time(tmp_path):
+    (cosine,) = [each for each in grid((4,)) if each.name == "clip 16>32, rate 0.1~0.01"]
+    (compared,) = compare([cosine], SEEDS[:1], Sluggish, tmp_path)
+    (place,) = tmp_path.glob("*/seed-1")
+    spent = [seconds for _, _, seconds in RunFolder(place).trained()]
+    assert len(spent) == 4
+    assert compared.results[0].seconds <= sum(spent) - 4 * 0.05
+
+
+def result(score: float | None) -> Result:
+    """Return the result of that score; None: of a training that diverged."""
+    if score is None:
+        return Result({}, epochs=0, seconds=0.5, failure="diverged")
+    return Result({"top1": score, "test": -score}, epochs=1, seconds=1.0)
+
+
+def tried(values: list[list[float | None]]) -> list[Compared]:
+    """Return strategies with these scores; None for those that diverged."""
     return [
-        Compared(
-            Strategy("constant", f"{number}", LIKE),
-            tuple(Result({"top1": score, "test": -score}, seconds=1.0) for score in row),
-        )
+        Compared(Strategy("constant", f"{number}", LIKE), tuple(map(result, row)))
         for number, row in enumerate(values)
     ]
 
 
-tables = st.integers(2, 5).flatmap(
-    lambda seeds: st.lists(
-        st.lists(st.integers(-1000, 1000).map(float), min_size=seeds, max_size=seeds),
-        min_size=1,
-        max_size=6,
+def tables(score: st.SearchStrategy[float | None]) -> st.SearchStrategy[list[list[float | None]]]:
+    """Draw a row of scores for each strategy, of as many seeds each."""
+    return st.integers(2, 5).flatmap(
+        lambda seeds: st.lists(
+            st.lists(score, min_size=seeds, max_size=seeds), min_size=1, max_size=6
+        )
     )
-)
 
 
-@given(values=tables, mode=st.sampled_from(["max", "min"]))
+numbers = st.integers(-1000, 1000).map(float)
+modes = st.sampled_from(["max", "min"])
+
+
+@given(values=tables(st.none() | numbers), mode=modes)
 def test_what_is_held_out_is_never_better_than_the_best_seems(values, mode):
     strategies = tried(values)
-    seeming = scores(best(strategies, "top1", mode), "top1")
-    found = held_out(strategies, "top1", mode, "top1")
+    seeming = best(strategies, "top1", mode)
     better = max if mode == "max" else min
-    assert all(better(pair) == pair[0] for pair in zip(seeming, found, strict=True))
-    assert held_out(strategies[:1], "top1", mode, "test") == scores(strategies[0], "test")
+    for seed, found in enumerate(held_out(strategies, "top1", mode)):
+        if not found.failure:
+            assert seeming is not None
+            own = seeming.results[seed].metrics["top1"]
+            assert better(own, found.metrics["top1"]) == own
+
+
+@given(values=tables(numbers), mode=modes)
+def test_a_strategy_that_never_fails_is_held_out_alone(values, mode):
+    (strategy,) = tried(values[:1])
+    assert held_out([strategy], "top1", mode) == strategy.results
+
+
+@given(values=tables(st.none() | numbers), mode=modes, data=st.data())
+def test_a_seed_has_no_part_in_choosing_what_it_judges(values, mode, data):
+    """What fails with the seed left out is chosen like any other, and has failed."""
+    seed = data.draw(st.integers(0, len(values[0]) - 1))
+    before = held_out(tried(values), "top1", mode)
+    assume(before)
+    diverged = [[None if at == seed else each for at, each in enumerate(row)] for row in values]
+    others = [at for at in range(len(values[0])) if at != seed]
+    chosen = best(tried(diverged), "top1", mode, others)
+    assert before[seed] == tried(values)[int(chosen.strategy.name)].results[seed]
+    after = held_out(tried(diverged), "top1", mode)
+    assert after == () or after[seed].failure == "diverged"
 
 
 def test_one_seed_has_neither_spread_nor_anything_to_hold_out():
     assert spread([0.5]) is None
     assert spread([0.5, 0.7]) == pytest.approx(0.1414, abs=1e-4)
-    assert held_out(tried([[0.5], [0.6]]), "top1", "max", "top1") == ()
+    assert held_out(tried([[0.5], [0.6]]), "top1", "max") == ()
     assert best(tried([[0.5], [0.6]]), "top1", "min").strategy.name == "0"

@@ -54,6 +54,17 @@ def test_params_at_goes_through_the_stages_epoch_by_epoch(plan):
             plan.params_at(outside)
 
 
+@given(plan=plans, prices=st.lists(st.integers(0, 99), min_size=4, max_size=4), data=st.data())
+def test_a_plan_costs_what_its_epochs_do_one_by_one(plan, prices, data):
+    priced = zip(plan.stages, prices, strict=False)
+    stages = tuple(replace(stage, params={"price": price}) for stage, price in priced)
+    plan = replace(plan, stages=stages)
+    epochs = data.draw(st.integers(0, plan.epochs))
+    costs = [plan.params_at(epoch)["price"] for epoch in range(plan.epochs)]
+    assert plan.cost("price", epochs) == sum(costs[:epochs])
+    assert (plan.cost("price"), plan.cost(None, epochs)) == (sum(costs), epochs)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

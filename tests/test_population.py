@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from importlib.util import find_spec
 
 import pytest
 
 from schedplan import Axis, SimulatedTrainer, Space, build_graph
-from schedplan.baselines import Population, evolve
+from schedplan.baselines import Evolved, Population, evolve, require_ray
 from schedplan.errors import MissingDependencyError, RunFolderError, UsageError
 from schedplan.graph import basic
 
@@ -16,6 +15,8 @@ SPACE = Space((Axis("clip", (16, 32)), Axis("rate", (0.1, 0.01))))
 GRAPH = build_graph(
     SPACE, basic(), SPACE.select({"clip": 16, "rate": 0.1}), SPACE.select({"clip": 32})
 )
+
+OTHER = build_graph(SPACE, basic(), GRAPH.starts, SPACE.select({"clip": 32, "rate": 0.1}))
 
 
 def population(members: int = 4, epochs: int = 3) -> Population:
@@ -32,18 +33,65 @@ def test_too_small_a_population_is_refused(numbers):
 def test_without_ray_it_says_what_to_install(tmp_path):
     with pytest.raises(MissingDependencyError, match=r"pip install 'schedplan\[pbt\]'"):
         evolve(population(), [1], SimulatedTrainer, tmp_path, workers=1)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'schedplan\[pbt\]'"):
+        require_ray()
+
+
+class Counted(Population):
+    """Comes to its results without Ray, and counts them."""
+
+    calls = 0
+
+    def train(self, trainer, seed, workers):
+        Counted.calls += 1
+        return Evolved({"quality": 1 / Counted.calls}, self.members, self.epochs, 12, 200.0, 1.0)
+
+
+def counted(**changes: object) -> Counted:
+    asked = {"graph": GRAPH, "metric": "quality", "mode": "max", "members": 4, "epochs": 3}
+    return Counted(**{**asked, **changes})
 
 
 def test_a_population_that_is_known_is_not_trained_again(tmp_path):
-    file = tmp_path / "population-4-3" / "seed-1.json"
-    file.parent.mkdir()
-    amounts = {"members": 4, "length": 3, "epochs": 12, "cost": 200.0, "seconds": 1.0}
-    file.write_text(json.dumps({"metrics": {"quality": 0.5}, **amounts}))
-    (known,) = evolve(population(), [1], SimulatedTrainer, tmp_path, workers=1)
-    assert (known.metrics, known.epochs) == ({"quality": 0.5}, 12)
+    known = evolve(counted(), [1, 2], SimulatedTrainer, tmp_path, workers=1)
+    assert evolve(counted(), [1, 2], SimulatedTrainer, tmp_path, workers=1) == known
+    (file, _) = sorted(tmp_path.glob("population-4-3/seed-*.json"))
     file.write_text("{")
-    with pytest.raises(RunFolderError, match=r"seed-1\.json: a result cannot be read"):
-        evolve(population(), [1], SimulatedTrainer, tmp_path, workers=1)
+    with pytest.raises(RunFolderError, match=r"seed-1.*\.json: a result cannot be read"):
+        evolve(counted(), [1, 2], SimulatedTrainer, tmp_path, workers=1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"metric": "loss"}, {"mode": "min"}, {"cost": "clip"}, {"epochs": 4}, {"graph": OTHER}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_population_is_known_by_all_that_determines_it(tmp_path, changes):
+    (known,) = evolve(counted(), [1], SimulatedTrainer, tmp_path, workers=1)
+    (other,) = evolve(counted(**changes), [1], SimulatedTrainer, tmp_path, workers=1)
+    assert other.metrics != known.metrics
+    (seed,) = evolve(counted(), [2], SimulatedTrainer, tmp_path, workers=1)
+    assert seed.metrics != known.metrics
+    trainer = {"trainer": {"noise": 0.1}}
+    (config,) = evolve(counted(), [1], SimulatedTrainer, tmp_path, workers=1, config=trainer)
+    assert config.metrics != known.metrics
+    assert evolve(counted(), [1], SimulatedTrainer, tmp_path, workers=1) == (known,)
+
+
+class Doomed(Counted):
+    def train(self, trainer, seed, workers):
+        if seed == 1:
+            raise RuntimeError("Ray is out of memory")
+        return super().train(trainer, seed, workers)
+
+
+def test_a_population_that_fails_is_a_result_and_is_tried_again(tmp_path):
+    doomed = Doomed(GRAPH, "quality", "max", members=4, epochs=3)
+    failed, trained = evolve(doomed, [1, 2], SimulatedTrainer, tmp_path, workers=1)
+    assert failed.failure == "RuntimeError: Ray is out of memory"
+    assert (failed.metrics, trained.failure) == ({}, None)
+    mended, known = evolve(counted(), [1, 2], SimulatedTrainer, tmp_path, workers=1)
+    assert (mended.failure, known) == (None, trained)
 
 
 def test_a_population_is_trained_for_real(tmp_path):

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from schedplan.baselines.job import Job, Result
 from schedplan.baselines.strategy import Strategy
 from schedplan.course import Observer
-from schedplan.crew import Crew
+from schedplan.crew import LOOK, Crew, Reader
 from schedplan.errors import WorkerLostError
 from schedplan.executors import SerialExecutor
 from schedplan.journal import RunFolder
 from schedplan.trainer import Seat, TrainerFactory
-from schedplan.transition import RETRIES, Losses
+from schedplan.transition import RETRIES, EpochEvent, Losses, RetryEvent, TransitionEvent
+
+StrategyObserver: TypeAlias = Callable[
+    [Strategy, int, EpochEvent | RetryEvent | TransitionEvent], object
+]
+"""Hears of the training of a strategy with the seed of that number."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def compare(
     executor: Executor | None = None,
     devices: int | str = 1,
     on_result: Callable[[ResultEvent], object] = lambda event: None,
-    on_event: Observer = lambda event: None,
+    on_event: StrategyObserver = lambda strategy, number, event: None,
     config: Mapping[str, Any] | None = None,
     incidental: Collection[str] = (),
 ) -> tuple[Compared, ...]:
@@ -65,7 +71,8 @@ def compare(
         devices: how many devices of an executor that has them a strategy takes: a number, or the
             hyperparameter that says it, of which the highest counts.
         on_result: called whenever a strategy was trained with a seed, in this thread.
-        on_event: called with every event of training, where that is in this process.
+        on_event: called with a strategy, the number of its seed, and every event of training it;
+            where that is in other processes, with epochs only.
         config: plain data that determine results, besides strategies and seeds.
         incidental: options of the trainer that do not, see `RunFolder.configure`.
 
@@ -95,7 +102,7 @@ def compare(
         found[event.strategy.key, event.number] = event.result
         on_result(event)
 
-    bench = _Bench(executor or SerialExecutor(), devices, on_event, take_in)
+    bench = _Bench(executor or SerialExecutor(), devices, take_in)
     try:
         for number, seed in enumerate(seeds, start=1):
             for key, strategy in distinct.items():
@@ -106,10 +113,11 @@ def compare(
                     take_in(ResultEvent(strategy, number, known, known=True))
                     continue
                 RunFolder(place).configure(job.facts, incidental)
-                bench.begin(_Piece(strategy, number, job, Losses()))
+                bench.begin(_Piece(strategy, number, job, partial(on_event, strategy, number)))
                 bench.collect(patience=0)
         while bench.crew:
-            bench.collect()
+            bench.collect(patience=LOOK)
+            bench.tell()
     finally:
         bench.crew.stop()
     numbers = range(1, len(seeds) + 1)
@@ -119,13 +127,21 @@ def compare(
     )
 
 
-class _Piece(NamedTuple):
-    """A strategy that is trained with the `number`-th seed, and how often that was lost."""
+class _Piece:
+    """A strategy that is trained with the `number`-th seed, how often that was lost, and what was
+    heard of it."""
 
-    strategy: Strategy
-    number: int
-    job: Job
-    losses: Losses
+    def __init__(self, strategy: Strategy, number: int, job: Job, observe: Observer) -> None:
+        self.strategy, self.number, self.job, self.observe = strategy, number, job, observe
+        self.losses = Losses()
+        self._run = RunFolder(job.folder)
+        self._reader = Reader(self._run, observe)
+        for stage in self._run.trainings():
+            self._reader.skip(stage.key, len(stage.records()))
+
+    def tell(self) -> None:
+        """Tell the epochs that another process has written down since the last time."""
+        self._reader.tell(stage.key for stage in self._run.trainings())
 
 
 class _Bench:
@@ -134,7 +150,6 @@ class _Bench:
     Args:
         executor: where.
         devices: see `compare`.
-        on_event: called with every event of training, where that is in this process.
         take_in: called with every result.
     """
 
@@ -142,20 +157,26 @@ class _Bench:
         self,
         executor: Executor,
         devices: int | str,
-        on_event: Observer,
         take_in: Callable[[ResultEvent], object],
     ) -> None:
         self.crew: Crew[_Piece, Result] = Crew(executor)
         self._devices, self._take_in = devices, take_in
-        self._observe = on_event if self.crew.serial else None
 
     def begin(self, piece: _Piece) -> None:
         devices = piece.strategy.devices(self._devices)
-        self.crew.begin(piece, piece.job, self._observe, devices=devices)
+        observe = piece.observe if self.crew.serial else None  # elsewhere the journals tell
+        self.crew.begin(piece, piece.job, observe, devices=devices)
 
-    def collect(self, patience: float | None = None) -> None:
+    def tell(self) -> None:
+        """Tell the epochs of what is under way in other processes."""
+        for piece in self.crew.under_way:
+            piece.tell()
+
+    def collect(self, patience: float) -> None:
         """Hand on what has ended; wait for it, so many seconds at most."""
         for piece, future in self.crew.collect(patience):
+            if not self.crew.serial:
+                piece.tell()
             try:
                 result = future.result()
             except WorkerLostError as error:
@@ -163,5 +184,5 @@ class _Bench:
                 if lost <= RETRIES:
                     self.begin(piece)
                     continue
-                result = Result({}, 0.0, f"{lost} times, {error}")
+                result = piece.job.failed(f"{lost} times, {error}")
             self._take_in(ResultEvent(piece.strategy, piece.number, result))

@@ -23,11 +23,14 @@ class Result:
 
     Attributes:
         metrics: all that was measured of the model of the last epoch; nothing if it failed.
-        seconds: of training and evaluation.
+        epochs: how many were trained.
+        seconds: that they took: training, evaluation, snapshot. What is measured before the first
+            epoch of a stage does not count: only that it is a stage makes it necessary.
         failure: why it failed; None if it did not.
     """
 
     metrics: Metrics
+    epochs: int
     seconds: float
     failure: str | None = None
 
@@ -62,7 +65,6 @@ class Job:
         Raises:
             RunFolderError, UsageError, DamagedSnapshotError, OSError: see `replay`.
         """
-        run = RunFolder(self.folder)
         try:
             replay(
                 self.plan,
@@ -73,9 +75,10 @@ class Job:
                 config=self.facts,
             )
         except RunFailedError as error:
-            return Result({}, _seconds(run), str(error))
-        *_, last = sorted(run.trainings(), key=lambda stage: (len(stage.key), stage.key))
-        result = Result(last.records()[-1].metrics, _seconds(run))
+            return self.failed(str(error))
+        stages = RunFolder(self.folder).trainings()
+        *_, last = sorted(stages, key=lambda stage: (len(stage.key), stage.key))
+        result = self._result(last.records()[-1].metrics)
         write_text(self.folder / _RESULT, json.dumps(vars(result)) + "\n")
         self._tidy()
         return result
@@ -83,7 +86,17 @@ class Job:
     @property
     def epochs(self) -> int:
         """How many epochs are trained so far."""
-        return sum(epochs for _, epochs, _ in RunFolder(self.folder).trained())
+        return self._result({}).epochs
+
+    def failed(self, reason: str) -> Result:
+        """Return the result of a training that has failed, with what was trained until then."""
+        return self._result({}, reason)
+
+    def _result(self, metrics: Metrics, failure: str | None = None) -> Result:
+        """Return a result with all epochs that are written down."""
+        stages = RunFolder(self.folder).trainings()
+        epochs = [each for stage in stages for each in stage.records() if each.epoch > 0]
+        return Result(metrics, len(epochs), sum(each.seconds for each in epochs), failure)
 
     def known(self) -> Result | None:
         """Return the result of an earlier session; None if there is none, or it had failed.
@@ -108,7 +121,3 @@ class Job:
     def _tidy(self) -> None:
         for name in ("snapshots", "model"):
             remove_folder(self.folder / name)
-
-
-def _seconds(run: RunFolder) -> float:
-    return sum(seconds for _, _, seconds in run.trained())

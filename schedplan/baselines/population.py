@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 from schedplan.checks import require_whole
 from schedplan.errors import RunFailedError, RunFolderError, UsageError, missing
 from schedplan.graph import StateGraph
-from schedplan.journal import copy_folder, write_text
+from schedplan.journal import copy_folder, fingerprint, write_text
 from schedplan.knees import Mode
 from schedplan.space import Space, State
 from schedplan.trainer import Metrics, TrainerFactory, derive_seed
@@ -63,6 +64,20 @@ class Population:
         """Epochs between two looks at the population: a tenth of all."""
         return max(self.epochs // 10, 1)
 
+    @property
+    def levels(self) -> dict[str, list[int]]:
+        """By axis, the levels to try."""
+        states = self.graph.order[1:]
+        return {
+            axis.name: sorted({state.level(axis.name) for state in states})
+            for axis in self.graph.space.axes
+        }
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        return {**vars(self), "graph": {**self.graph.space.facts(), "levels": self.levels}}
+
     def train(self, trainer: TrainerFactory, seed: int, workers: int) -> Evolved:
         """Train a population; what comes out depends on timing too.
 
@@ -75,11 +90,7 @@ class Population:
             MissingDependencyError: Ray Tune is not installed.
             RunFailedError: no member has come to its end; the message says why.
         """
-        ray, tune = _import("ray"), _import("ray.tune")
-        levels = {
-            axis.name: sorted({state.level(axis.name) for state in self.graph.order[1:]})
-            for axis in self.graph.space.axes
-        }
+        ray, tune, levels = _import("ray"), _import("ray.tune"), self.levels
         scheduler = _import("ray.tune.schedulers").PopulationBasedTraining(
             time_attr="training_iteration",
             perturbation_interval=self.interval,
@@ -131,9 +142,11 @@ class Evolved:
     """What a population has come to.
 
     Attributes:
-        metrics: of the member that is best in the end.
+        metrics: of the member that is best in the end, by the metric that members were judged by;
+            nothing if it failed.
         members, length: how many there were, and the epochs that each was trained for.
-        epochs, cost, seconds: of all members.
+        epochs, cost, seconds: of all members; 0 if it failed, as nobody knows.
+        failure: why there is none; None if there is one.
     """
 
     metrics: Metrics
@@ -142,6 +155,7 @@ class Evolved:
     epochs: int
     cost: float
     seconds: float
+    failure: str | None = None
 
 
 def evolve(
@@ -150,8 +164,12 @@ def evolve(
     trainer: TrainerFactory,
     folder: Path,
     workers: int,
+    config: Mapping[str, Any] | None = None,
 ) -> tuple[Evolved, ...]:
     """Train a population with each seed, but for those that `folder` has a result of.
+
+    A result is known again by all that determines it: the population, its seed and `config`. What
+    failed is a result too, and is tried again the next time.
 
     Args:
         population: what to train.
@@ -159,21 +177,37 @@ def evolve(
         trainer: makes trainers.
         folder: where results are kept; one that was cut off begins anew.
         workers: how many members train at a time.
+        config: plain data that determine results as well, such as the trainer's options.
 
     Raises:
-        MissingDependencyError, RunFailedError: see `Population.train`.
+        MissingDependencyError: Ray Tune is not installed.
         RunFolderError: a result is damaged; the file is named.
     """
     place = folder / f"population-{population.members}-{population.epochs}"
     found = []
     for number, seed in enumerate(seeds, start=1):
-        file = place / f"seed-{number}.json"
-        evolved = _known(file)
-        if evolved is None:
-            evolved = population.train(trainer, seed, workers)
+        facts = {**(config or {}), "population": population.facts, "seed": seed}
+        file = place / f"seed-{number}-{fingerprint(facts)[:12]}.json"
+        evolved = _known(file) or _trained(population, trainer, seed, workers)
+        if not evolved.failure:
             write_text(file, json.dumps(vars(evolved)) + "\n")
         found.append(evolved)
     return tuple(found)
+
+
+def require_ray() -> None:
+    """Raise MissingDependencyError unless there is Ray Tune, which trains populations."""
+    _import("ray.tune")
+
+
+def _trained(population: Population, trainer: TrainerFactory, seed: int, workers: int) -> Evolved:
+    try:
+        return population.train(trainer, seed, workers)
+    except UsageError:
+        raise
+    except Exception as error:  # of Ray, which raises its own
+        reason = traceback.format_exception_only(error)[-1].strip()
+        return Evolved({}, population.members, population.epochs, 0, 0.0, 0.0, reason)
 
 
 def _known(file: Path) -> Evolved | None:
@@ -200,7 +234,8 @@ def _train(
             with start.as_directory() as folder:
                 copy_folder(Path(folder), Path(model))
             epoch = int((Path(model) / _EPOCH).read_text())
-        member = tune.get_context().get_trial_name()
+        # Ray calls its trials PREFIX_NUMBER, with a prefix drawn anew every time.
+        member = tune.get_context().get_trial_id().rpartition("_")[2]
         trainer.begin(params, Path(model) if start else None, derive_seed(seed, member, epoch))
         while True:
             trainer.train_epoch()

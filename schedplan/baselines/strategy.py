@@ -54,10 +54,6 @@ class Strategy:
             final=plan.final and _bare(plan.final),
         )
 
-    def cost(self, unit: str | None) -> float:
-        """Return what its training costs: for every epoch, the hyperparameter `unit`, or 1."""
-        return sum(stage.epochs * (stage.params[unit] if unit else 1) for stage in self.plan.stages)
-
     def devices(self, stated: int | str) -> int:
         """Return how many devices it takes: so many, or at most what a hyperparameter says."""
         if isinstance(stated, int):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import chdir
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -30,12 +31,15 @@ from schedplan.cli.compare import (
     Members,
     Metric,
     Picture,
+    Searches,
     Seeds,
     WithVariants,
     check_metric,
+    check_population,
     compare_all,
     evolve_all,
     read_lengths,
+    search_all,
     strategies_of,
 )
 from schedplan.cli.comparison import compare_facts, compare_table
@@ -276,6 +280,7 @@ def compare(
     engine: Engine = "local",
     scheduler: Scheduler = None,
     seeds: Seeds = 3,
+    searches: Searches = 1,
     epochs: Epochs = None,
     metric: Metric = None,
     with_variants: WithVariants = False,
@@ -285,31 +290,34 @@ def compare(
 ) -> None:
     """Compare the plan with strategies tuned by hand: score, epochs, time and cost.
 
-    The plan is searched for first, unless RUN has it. Then it and each strategy are trained from
-    scratch with the same new seeds, and scored by the model of their last epoch. Interrupted, the
-    same command goes on; more seeds or epochs train only what is new.
+    The plan is searched for first, unless RUN has it; --searches looks for further ones. Then each
+    plan and strategy is trained from scratch with the same new seeds, and scored by the model of
+    its last epoch. Interrupted, the same command goes on; more searches, seeds or epochs train only
+    what is new.
 
     By hand: every axis goes its own way side by side (in steps of equally many epochs, or along a
-    cosine if it is a falling number such as a learning rate), as in the paper's Table 3; one axis
-    after the other; and constant settings. A kind's best is the luckiest of many. What stands under
-    "held out" is not: each seed scores what the other seeds have chosen.
+    cosine, in at most 20 stairs, if it is a falling number such as a learning rate), as in the
+    paper's Table 3; one axis after the other; and constant settings. Every stage and stair has a
+    fresh optimiser. A kind's best is the luckiest of many. What stands under "held out" is not:
+    each seed scores what the other seeds have chosen.
     """
     setup = _load_config(config, preset, plugin, set_)
     _ = setup.problem, setup.options
     lengths, report = read_lengths(epochs), metric or setup.config.metric
     check_picture(output)
-    make_executor = setup.plugins.get("executors", engine).load()
+    check_population(pbt)
+    engines = setup.plugins.get("executors", engine).load()
+    make_executor = partial(engines, workers, devices, scheduler)
     folder = RunFolder(out or Path("runs") / setup.config.name)
     with only_data_on_stdout():
         check_metric(setup, report)
-        bind(folder, run_facts(setup), setup)
-        plan = find_plan(setup, folder, make_executor(workers, devices, scheduler), False)
-        strategies = strategies_of(setup, plan, lengths, with_variants)
-        executor = make_executor(workers, devices, scheduler)
-        compared = compare_all(setup, folder, strategies, seeds, executor, report)
+        searched = search_all(setup, folder, searches, make_executor)
+        strategies = strategies_of(searched, lengths, with_variants)
+        compared = compare_all(setup, folder, strategies, seeds, make_executor(), report)
         evolved = evolve_all(setup, folder, strategies, seeds, pbt, workers or 1)
-    warn_of_what_is_missing(setup, folder, plan)
-    facts = compare_facts(setup, folder, compared, evolved, report)
+    for each in searched:
+        warn_of_what_is_missing(each.setup, each.folder, each.plan)
+    facts = compare_facts(searched, compared, evolved, report)
     print_data(facts, compare_table(facts), form)
     if output is not None:
         draw_comparison(output, facts)

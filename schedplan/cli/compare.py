@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,9 +21,11 @@ from schedplan.baselines import (
     compare,
     evolve,
     hand_tuned,
+    require_ray,
     variants,
 )
 from schedplan.cli.progress import log, log_to_file
+from schedplan.cli.search import bind, find_plan, run_facts, show_what_is_missing
 from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
@@ -34,12 +38,21 @@ from schedplan.transition import EpochEvent, unknown_metric
 Seeds = Annotated[
     int, typer.Option(min=1, metavar="N", help="Train each strategy with so many seeds.")
 ]
+Searches = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="K",
+        help="Search so many times, with seeds of their own, and train every plan: a single plan "
+        "may be a lucky one.",
+    ),
+]
 Epochs = Annotated[
     str | None,
     typer.Option(
         metavar="N,N,...",
         help="How many epochs hand-tuned strategies train in all.",
-        show_default="half, 3/4, 1, 1 1/2 and twice as many as the plan",
+        show_default="half, 3/4, 1, 1 1/2 and twice as many as the plan of the first search",
     ),
 ]
 Metric = Annotated[
@@ -74,6 +87,15 @@ _TIMES: Final = (0.5, 0.75, 1.0, 1.5, 2.0)
 """How long hand-tuned strategies are, in times of the plan, unless stated."""
 
 
+@dataclass(frozen=True)
+class Searched:
+    """A search whose plan is compared: by what it was made, where it lies, what it has found."""
+
+    setup: Setup
+    folder: RunFolder
+    plan: Plan
+
+
 def read_lengths(stated: str | None) -> list[int] | None:
     """Return how many epochs hand-tuned strategies are to train; None if that is not stated.
 
@@ -105,27 +127,68 @@ def _not_measured(metric: str, known: Iterable[str]) -> SchedplanError:
     return unknown_metric(metric, known).at(f"--metric {metric}")
 
 
+def check_population(members: int | None) -> None:
+    """Raise MissingDependencyError if populations are asked for, and nothing can train them."""
+    if members is not None:
+        require_ray()
+
+
+def search_all(
+    setup: Setup, folder: RunFolder, count: int, make_executor: Callable[[], Executor]
+) -> list[Searched]:
+    """Return so many searches, the first of which is the run itself; what is finished is known.
+
+    The others lie in `RUN/compare/search-2`, ..., run folders like any other. Each does what `run`
+    would with its seed, which derives from the run's.
+    """
+    found = []
+    for number in range(1, count + 1):
+        own, place = _search(setup, folder, number)
+        if count > 1:
+            log.info("search %d of %d, with the seed %d", number, count, own.config.seed)
+        bind(place, run_facts(own), own)
+        plan = find_plan(own, place, make_executor(), retry_failed=False)
+        show_what_is_missing(own, place)
+        found.append(Searched(own, place, plan))
+    return found
+
+
+def _search(setup: Setup, folder: RunFolder, number: int) -> tuple[Setup, RunFolder]:
+    """Return the setup and the folder of a run's `number`-th search, counted from 1."""
+    if number == 1:
+        return setup, folder
+    seed = derive_seed(setup.config.seed, "search", number)
+    own = replace(setup, config=setup.config.model_copy(update={"seed": seed}))
+    return own, RunFolder(folder.path / "compare" / f"search-{number}")
+
+
 def strategies_of(
-    setup: Setup, plan: Plan, lengths: Sequence[int] | None, with_variants: bool
+    searched: Sequence[Searched], lengths: Sequence[int] | None, with_variants: bool
 ) -> list[Strategy]:
-    """Return the plan, its variants if asked for, and the hand-tuned strategies.
+    """Return all plans, variants of the first if asked for, and the hand-tuned strategies.
 
     Args:
-        setup: the run's.
-        plan: what was found.
-        lengths: how many epochs hand-tuned strategies train; None: around as many as the plan.
-        with_variants: whether to vary the plan.
+        searched: the run and its further searches.
+        lengths: how many epochs hand-tuned strategies train; None: around as many as the first
+            plan.
+        with_variants: whether to vary the first plan.
 
     Raises:
         UsageError: if there is no stage to train along, or the grid is no good.
     """
-    if not plan.stages:
-        raise UsageError("the plan has no stages to compare with others")
-    path = " > ".join(f"{stage.epochs} x {stage.state}" for stage in plan.stages)
-    planned = Strategy("plan", path, plan)
+    for search in searched:
+        if not search.plan.stages:
+            where = str(search.folder.path)
+            raise UsageError("the plan has no stages to compare with others", where=where)
+    plan, graph = searched[0].plan, searched[0].setup.graph
     lengths = lengths or sorted({max(round(times * plan.epochs), 1) for times in _TIMES})
-    changed = variants(setup.graph, plan) if with_variants else []
-    return [planned, *changed, *hand_tuned(setup.graph, plan, lengths)]
+    changed = variants(graph, plan) if with_variants else []
+    planned = [Strategy("plan", _path(search.plan), search.plan) for search in searched]
+    return [*planned, *changed, *hand_tuned(graph, plan, lengths)]
+
+
+def _path(plan: Plan) -> str:
+    return " > ".join(f"{stage.epochs} x {stage.state}" for stage in plan.stages)
 
 
 def compare_all(
@@ -147,23 +210,19 @@ def compare_all(
         report: a metric that has to be among those measured.
     """
     progress = _Progress(len({each.key for each in strategies}) * seeds, setup, report)
-    facts = {"trainer": setup.facts()["trainer"], "data": setup.data}
-    with folder.hold(), log_to_file(folder.path / "log.txt"), executor:
-        try:
-            return compare(
-                strategies,
-                _seeds(setup, seeds),
-                setup.trainer,
-                folder.path / "compare",
-                executor=executor,
-                devices=setup.options.devices,
-                on_result=progress.result,
-                on_event=progress.event,
-                config=facts,
-                incidental=setup.incidental,
-            )
-        except SchedplanError as error:
-            raise setup.locate(error) from None
+    with _at_work(setup, folder), executor:
+        return compare(
+            strategies,
+            _seeds(setup, seeds),
+            setup.trainer,
+            folder.path / "compare",
+            executor=executor,
+            devices=setup.options.devices,
+            on_result=progress.result,
+            on_event=progress.event,
+            config=_trained_with(setup),
+            incidental=setup.incidental,
+        )
 
 
 def evolve_all(
@@ -180,10 +239,31 @@ def evolve_all(
     config, longest = setup.config, max(each.plan.epochs for each in strategies)
     cost = setup.options.cost
     population = Population(setup.graph, config.metric, config.mode, members, longest, cost)
-    log.info("training %d populations of %d members, %d epochs each", seeds, members, longest)
-    with folder.hold():
-        place = folder.path / "compare"
-        return evolve(population, _seeds(setup, seeds), setup.trainer, place, workers)
+    facts, place = _trained_with(setup), folder.path / "compare"
+    for name in setup.incidental:
+        facts["trainer"].pop(name, None)
+    with _at_work(setup, folder):
+        log.info("training %d populations of %d members, %d epochs each", seeds, members, longest)
+        found = evolve(population, _seeds(setup, seeds), setup.trainer, place, workers, facts)
+        for number, evolved in enumerate(found, start=1):
+            if evolved.failure:
+                log.warning("the population of seed %d failed: %s", number, evolved.failure)
+    return found
+
+
+@contextmanager
+def _at_work(setup: Setup, folder: RunFolder) -> Iterator[None]:
+    """Hold a run, keep its log, and say of errors where in the configuration they are."""
+    with folder.hold(), log_to_file(folder.path / "log.txt"):
+        try:
+            yield
+        except SchedplanError as error:
+            raise setup.locate(error) from None
+
+
+def _trained_with(setup: Setup) -> dict[str, Any]:
+    """Return what determines results, besides what is trained along."""
+    return {"trainer": setup.facts()["trainer"], "data": setup.data}
 
 
 def _seeds(setup: Setup, count: int) -> list[int]:
@@ -215,11 +295,12 @@ class _Progress:
             score, left = result.metrics[self._metric], duration(self._seconds_left())
             log.info("%s, %s: %s %.4g; %s left", place, trained, self._metric, score, left)
 
-    def event(self, event: Event) -> None:
+    def event(self, strategy: Strategy, number: int, event: Event) -> None:
         """Tell an epoch."""
         if isinstance(event, EpochEvent):
+            trained = f"{strategy.name}, {strategy.plan.epochs} epochs, seed {number}, {event.key}"
             epoch, score = event.record.epoch, event.record.score
-            log.debug("%s: epoch %d %s %.4g", event.key, epoch, self._metric, score)
+            log.debug("%s: epoch %d %s %.4g", trained, epoch, self._metric, score)
 
     def _seconds_left(self) -> float:
         spent = time.monotonic() - self._since

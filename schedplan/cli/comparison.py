@@ -4,41 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from schedplan.baselines import HAND_TUNED, Compared, Evolved, best, held_out, scores, spread
+from schedplan.baselines import (
+    HAND_TUNED,
+    STAIRS,
+    Compared,
+    Evolved,
+    Result,
+    best,
+    held_out,
+    scores,
+    spread,
+)
+from schedplan.cli.compare import Searched
 from schedplan.cli.status import status_facts
 from schedplan.cli.tables import make_table
 from schedplan.config import Setup
-from schedplan.journal import RunFolder
 from schedplan.report.text import duration
 
 Facts = dict[str, Any]
 
+_AMOUNTS: Final = ("epochs", "cost", "seconds")
+
 
 def compare_facts(
-    setup: Setup,
-    folder: RunFolder,
+    searched: Sequence[Searched],
     compared: Sequence[Compared],
     evolved: Sequence[Evolved],
     report: str,
 ) -> Facts:
     """Return what every strategy and every kind of them has reached, and what finding it takes.
 
-    A group's `search` is what trying each of its strategies once takes; the plan's is all that its
-    search has trained.
+    The `search` of a group of strategies is what trying each of them once takes; that of plans is
+    all that a search has trained, on average. `held_out` are scores that nothing was chosen by,
+    None if there are none; `failures` say why scores are missing.
     """
+    setup = searched[0].setup
     planned = [each for each in compared if each.strategy.kind == "plan"]
     grid = [each for each in compared if each.strategy.kind in HAND_TUNED]
-    status = status_facts(folder, setup)
-    search = {name: status[name] for name in ("epochs", "cost", "seconds")}
-    if search["cost"] is None:
-        search["cost"] = float(search["epochs"])
-    groups = {"plan": planned, "hand-tuned": grid}
+    groups = {"hand-tuned": grid}
     groups |= {kind: [each for each in grid if each.strategy.kind == kind] for kind in HAND_TUNED}
     return {
         "name": setup.config.name,
@@ -48,96 +57,154 @@ def compare_facts(
         "cost_unit": setup.options.cost,
         "seeds": len(compared[0].results),
         "groups": [
-            _group(name, tried, setup, report, search if name == "plan" else None)
-            for name, tried in groups.items()
-            if tried
-        ]
-        + ([_population(evolved, setup, report)] if evolved else []),
+            _plans(searched, planned, report),
+            *(_group(name, tried, setup, report) for name, tried in groups.items() if tried),
+            *([_populations(evolved, setup, report)] if evolved else []),
+        ],
         "strategies": [_strategy(each, setup, report) for each in compared],
     }
 
 
-def _group(
-    name: str, tried: Sequence[Compared], setup: Setup, report: str, search: Facts | None
-) -> Facts:
-    """Return the best of some strategies, and what finding it takes; `search` if that is known."""
-    config = setup.config
-    chosen = best(tried, config.metric, config.mode)
-    others = held_out(tried, config.metric, config.mode, report)
+def _plans(searched: Sequence[Searched], planned: Sequence[Compared], report: str) -> Facts:
+    """Return what the plans have reached, with all seeds, and what finding and training one takes.
+
+    Their scores are held out: none of these trainings has chosen anything.
+    """
+    setup = searched[0].setup
+    own = [_strategy(each, setup, report) for each in planned]
+    paths = list(dict.fromkeys(each["strategy"] for each in own))
+    results = [result for each in planned for result in each.results]
+    reached = {name: _scores(scores(results, name)) for name in own[0]["scores"]}
+    searches = [
+        {
+            "seed": search.setup.config.seed,
+            "strategy": plan["strategy"],
+            "epochs": plan["epochs"],
+            "search": _spent_by(search),
+        }
+        for search, plan in zip(searched, own, strict=True)
+    ]
+    return {
+        "group": "plan",
+        "strategies": len(own),
+        "best": {
+            "strategy": paths[0] if len(paths) == 1 else f"the plans of {len(own)} searches",
+            **_mean(own),
+            "scores": reached,
+        },
+        "held_out": reached[report],
+        "failures": [
+            f"{each.strategy.name}, {failure}"
+            for each in planned
+            for failure in _failures(each.results)
+        ],
+        "search": _mean([each["search"] for each in searches]),
+        "searches": searches,
+    }
+
+
+def _spent_by(search: Searched) -> Facts:
+    status = status_facts(search.folder, search.setup)
+    spent = {name: status[name] for name in _AMOUNTS}
+    return {**spent, "cost": float(spent["epochs"])} if spent["cost"] is None else spent
+
+
+def _group(name: str, tried: Sequence[Compared], setup: Setup, report: str) -> Facts:
+    """Return the best of some strategies, and what trying all of them takes."""
+    metric, mode = setup.config.metric, setup.config.mode
+    chosen, others = best(tried, metric, mode), held_out(tried, metric, mode)
     return {
         "group": name,
         "strategies": len(tried),
         "best": _strategy(chosen, setup, report) if chosen else None,
-        "held_out": _scores(others),
-        "search": search or _cost_of_trying(tried, setup.options.cost),
-    }
-
-
-def _population(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts:
-    """Return what Population Based Training has reached, and what it takes with one seed."""
-    reached = {
-        name: _scores([each.metrics[name] for each in evolved])
-        for name in dict.fromkeys((setup.config.metric, report))
-    }
-    took = {
-        name: fmean(getattr(each, name) for each in evolved)
-        for name in ("epochs", "cost", "seconds")
-    }
-    return {
-        "group": "pbt",
-        "strategies": evolved[0].members,
-        "best": {
-            "strategy": "the best member of the population",
-            "scores": reached,
-            **took,
-            "epochs": evolved[0].length,
-        },
-        "held_out": reached[report],
-        "search": took,
+        "held_out": _scores(scores(others, report)),
+        "failures": _failures(others),
+        "search": _cost_of_trying(tried, setup.options.cost),
     }
 
 
 def _cost_of_trying(tried: Sequence[Compared], unit: str | None) -> Facts:
     """Return what training along every strategy with one seed takes, on average over seeds."""
+    took = [
+        {
+            "epochs": result.epochs,
+            "cost": each.strategy.plan.cost(unit, result.epochs),
+            "seconds": result.seconds,
+        }
+        for each in tried
+        for result in each.results
+    ]
+    seeds = len(tried[0].results)
+    return {name: sum(each[name] for each in took) / seeds for name in _AMOUNTS}
+
+
+def _populations(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts:
+    """Return what Population Based Training has reached, and what it takes with one seed.
+
+    The best member is chosen by its score with that very seed, so that only another metric is held
+    out.
+    """
+    metric = setup.config.metric
+    failures = _failures(evolved)
+    facts = {"group": "pbt", "strategies": evolved[0].members, "failures": failures}
+    if failures:
+        return {**facts, "best": None, "held_out": None, "search": None}
+    took = _mean([vars(each) for each in evolved])
+    reached = {
+        name: _scores([each.metrics[name] for each in evolved])
+        for name in dict.fromkeys((metric, report))
+    }
     return {
-        "epochs": sum(each.strategy.plan.epochs for each in tried),
-        "cost": sum(each.strategy.cost(unit) for each in tried),
-        "seconds": sum(_seconds(each) for each in tried),
+        **facts,
+        "best": {
+            "strategy": "the best member of the population",
+            **took,
+            "epochs": evolved[0].length,
+            "scores": reached,
+        },
+        "held_out": None if report == metric else reached[report],
+        "search": took,
     }
 
 
 def _strategy(compared: Compared, setup: Setup, report: str) -> Facts:
-    strategy, metric = compared.strategy, setup.config.metric
-    names = dict.fromkeys((metric, report))
+    strategy, results = compared.strategy, compared.results
+    names = dict.fromkeys((setup.config.metric, report))
     return {
         "kind": strategy.kind,
         "strategy": strategy.name,
         "epochs": strategy.plan.epochs,
-        "cost": float(strategy.cost(setup.options.cost)),
-        "seconds": _seconds(compared),
-        "scores": {name: _scores(scores(compared, name)) for name in names},
-        "failures": [result.failure for result in compared.results if result.failure],
+        "cost": float(strategy.plan.cost(setup.options.cost)),
+        "seconds": fmean(result.seconds for result in results),
+        "scores": {name: _scores(scores(results, name)) for name in names},
+        "failures": _failures(results),
         "stages": [
             {"params": stage.params, "epochs": stage.epochs} for stage in strategy.plan.path
         ],
     }
 
 
+def _failures(results: Sequence[Result | Evolved]) -> list[str]:
+    """Return with which seeds a training failed, and why."""
+    numbered = enumerate(results, start=1)
+    return [f"seed {number}: {each.failure}" for number, each in numbered if each.failure]
+
+
+def _mean(amounts: Sequence[Facts]) -> Facts:
+    return {name: fmean(each[name] for each in amounts) for name in _AMOUNTS}
+
+
 def _scores(values: Sequence[float]) -> Facts | None:
-    """Return mean and spread of the scores with several seeds; None if there are none."""
+    """Return mean and spread of some scores; None if there are none."""
     if not values:
         return None
     return {"mean": fmean(values), "std": spread(values), "values": list(values)}
 
 
-def _seconds(compared: Compared) -> float:
-    return fmean(result.seconds for result in compared.results)
-
-
 def compare_table(facts: Mapping[str, Any]) -> Group:
     """Show `compare_facts`: the plan against the best by hand, all strategies, and the variants."""
     tables = [_summary(facts), _grid(facts), *_variants(facts)]
-    return Group(*tables, Text(_note(facts)))
+    return Group(*tables, *map(Text, _notes(facts)))
 
 
 def _summary(facts: Mapping[str, Any]) -> Table:
@@ -149,9 +216,8 @@ def _summary(facts: Mapping[str, Any]) -> Table:
         (
             group["group"],
             group["strategies"],
-            *_reached(group["best"], facts),
-            _in_words(group["held_out"]),
-            *_spent(group["search"], planned["search"], unit),
+            *_reached(group, facts),
+            *_spent(group, planned, unit),
         )
         for group in facts["groups"]
     ]
@@ -160,19 +226,30 @@ def _summary(facts: Mapping[str, Any]) -> Table:
     return make_table(title, columns, rows)
 
 
-def _reached(best: Facts | None, facts: Mapping[str, Any]) -> list[object]:
+def _reached(group: Facts, facts: Mapping[str, Any]) -> Iterator[object]:
+    """Yield the best of a group, its epochs and scores, and what is held out."""
+    best, failed = group["best"], group["failures"]
     if best is None:
-        return ["all have failed", None, *(None for _ in _metrics(facts))]
-    found = [_in_words(best["scores"][metric]) for metric in _metrics(facts)]
-    return [best["strategy"], best["epochs"], *found]
+        yield f"failed: {failed[0]}" if failed else "each has failed with some seed"
+    else:
+        yield best["strategy"]
+    yield best and _amount([each["epochs"] for each in group.get("searches", [best])])
+    for metric in _metrics(facts):
+        yield best and (_in_words(best["scores"][metric]) or "failed")
+    yield _in_words(group["held_out"]) or ("failed" if failed else None)
 
 
-def _spent(search: Facts, planned: Facts, unit: str | None) -> Iterator[str]:
-    """Yield what a search takes, and how many times that of the plan's."""
-    for name in ("epochs", "cost") if unit else ("epochs",):
-        times = f" (x {search[name] / planned[name]:.3g})" if search is not planned else ""
-        yield f"{search[name]:,.6g}{times}"
-    yield duration(search["seconds"])
+def _spent(group: Facts, planned: Facts, unit: str | None) -> Iterator[str | None]:
+    """Yield what a group's search takes, and how many times that of the plan's."""
+    names = ("epochs", "cost") if unit else ("epochs",)
+    if group["search"] is None:
+        yield from (None for _ in (*names, "seconds"))
+        return
+    for name in names:
+        amount = _amount([each["search"][name] for each in group.get("searches", [group])])
+        times = group["search"][name] / planned["search"][name]
+        yield amount if group is planned else f"{amount} (x {times:.3g})"
+    yield duration(group["search"]["seconds"])
 
 
 def _grid(facts: Mapping[str, Any]) -> Table:
@@ -197,17 +274,17 @@ def _cell(strategy: Facts | None, metric: str) -> str | None:
 
 
 def _variants(facts: Mapping[str, Any]) -> Iterator[Table]:
-    """Show the plan with one state more or less, if that was trained."""
+    """Show the first plan with one state more or less, if that was trained."""
     found = [each for each in facts["strategies"] if each["kind"] == "variant"]
     if found:
         metric = facts["report"]
-        own = facts["groups"][0]["best"]
+        own = facts["strategies"][0]["scores"][metric]
         rows = [
             (
                 each["strategy"],
                 ", ".join(str(stage["epochs"]) for stage in each["stages"]),
                 _cell(each, metric),
-                _difference(each["scores"][metric], own and own["scores"][metric]),
+                _difference(each["scores"][metric], own),
             )
             for each in found
         ]
@@ -219,18 +296,33 @@ def _difference(found: Facts | None, own: Facts | None) -> str | None:
     return f"{found['mean'] - own['mean']:+.2g}" if found and own else None
 
 
-def _note(facts: Mapping[str, Any]) -> str:
-    """Return what the scores are."""
-    several = facts["seeds"] > 1
-    spread = "mean \u00b1 standard deviation over seeds" if several else "with one seed"
-    held_out = (
-        "; held out: what the best by the other seeds scores, seed by seed" if several else ""
+def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the numbers are, a line each, and why some are missing."""
+    planned, seeds = facts["groups"][0], facts["seeds"]
+    searches = len(planned["searches"])
+    spread = f"mean \u00b1 standard deviation over {seeds} seeds" if seeds > 1 else "with one seed"
+    yield (
+        f"Scores: of the model of the last epoch, {spread}, the same for all and not the search's."
     )
-    return (
-        f"Scores: {spread}, the same for all and not the search's, of the model of the last epoch. "
-        f"The best is so by {facts['metric']}, and partly by luck{held_out}. Search: all that was "
-        "trained for the plan, and every strategy once."
+    yield (
+        f"The plan: scores over {searches} searches and all seeds, the search's cost over searches."
+        if searches > 1
+        else "The plan: of one search; with another seed it may find another plan (--searches)."
     )
+    held_out = "; held out: what the best by the other seeds scores, seed by seed"
+    yield (
+        f"The best: by {facts['metric']}, and partly by luck{held_out if seeds > 1 else ''}."
+        " Search: all that was trained for a plan, and every strategy once."
+    )
+    yield (
+        f"Every stage has a fresh optimiser, and so has each of the up to {STAIRS} stairs of a "
+        "cosine. The time of strategies leaves out what is measured before a stage's first epoch."
+    )
+    for group in facts["groups"]:
+        if group["group"] == "pbt" and group["best"] and not group["held_out"]:
+            yield "pbt: the best member by this very score and seed, so that nothing is held out."
+        for failure in group["failures"]:
+            yield f"{group['group']}: failed: {failure}"
 
 
 def _in_words(found: Facts | None) -> str | None:
@@ -238,6 +330,13 @@ def _in_words(found: Facts | None) -> str | None:
         return None
     spread = "" if found["std"] is None else f" \u00b1 {found['std']:.2g}"
     return f"{found['mean']:.4g}{spread}"
+
+
+def _amount(values: Sequence[float]) -> str:
+    """Return in words the mean of epochs or costs, and their spread to two digits."""
+    found = spread(values)
+    about = "" if found is None else f" \u00b1 {float(f'{found:.2g}'):,.6g}"
+    return f"{round(fmean(values), 1):,.6g}{about}"
 
 
 def _metrics(facts: Mapping[str, Any]) -> list[str]:

@@ -49,7 +49,8 @@ def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
 
     A small mark is a strategy: its mean score, and the cost of training it once. The large ones are
     the plan, the best strategy tuned by hand and the best of a population, at the cost of the
-    search that finds them; the scores are those held out, where there are several seeds.
+    search that finds them. Filled ones show scores held out; a hollow one shows that by which the
+    best was chosen, which is optimistic.
 
     Args:
         file: ends in `.svg` or `.png`.
@@ -100,16 +101,19 @@ def _draw_searches(axes: Axes, facts: Mapping[str, Any]) -> None:
         if group["group"] not in _SEARCHES or group["best"] is None:
             continue
         name, marker, size, color = _SEARCHES[group["group"]]
-        found = group["held_out"] or group["best"]["scores"][facts["report"]]
-        axes.errorbar(
-            group["search"]["cost"],
-            found["mean"],
-            yerr=found["std"],
-            marker=marker,
-            markersize=size,
-            color=color,
-            capsize=3,
-            linestyle="none",
-            label=f"{name}, with the search for it",
-            zorder=3,
-        )
+        honest = group["held_out"]
+        found = honest or group["best"]["scores"][facts["report"]]
+        if found:
+            axes.errorbar(
+                group["search"]["cost"],
+                found["mean"],
+                yerr=found["std"],
+                marker=marker,
+                markersize=size,
+                color=color,
+                markerfacecolor=color if honest else "white",
+                capsize=3,
+                linestyle="none",
+                label=f"{name}, with the search for it{'' if honest else ' (chosen by its score)'}",
+                zorder=3,
+            )

@@ -130,7 +130,7 @@ def front_tables(plans: Mapping[Path, Plan], cost: str | None) -> Iterator[Table
         return
     rows = [
         (
-            sum(stage.epochs * (stage.params[cost] if cost else 1) for stage in plan.stages),
+            plan.cost(cost),
             plan.epochs,
             plan.score,
             plan.path[-1].observed,

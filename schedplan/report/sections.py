@@ -105,10 +105,8 @@ def front_table(content: Content) -> Table | None:
         return None
     rows = []
     for name, plan in content.front.items():
-        price = [stage.params[content.cost] if content.cost else 1 for stage in plan.stages]
-        cost = sum(stage.epochs * each for stage, each in zip(plan.stages, price, strict=True))
         way = " > ".join(stage.state for stage in plan.stages)
-        rows.append((name, Amount(cost), plan.epochs, plan.score, way))
+        rows.append((name, Amount(plan.cost(content.cost)), plan.epochs, plan.score, way))
     columns = ["plan", _unit(content), "epochs#", f"{content.metric}#", "stages"]
     return Table.of("Plans, the cheapest first", columns, rows, sortable=True)
 
