@@ -194,14 +194,26 @@ def portable(error: Exception) -> Exception:
     return error
 
 
+_PROJECTS = {
+    "PIL": "Pillow",
+    "cv2": "opencv-python",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
+"""What pip calls packages that are not called as they are imported, of those met most often."""
+
+
 def missing(package: str, extra: str | None = None) -> MissingDependencyError:
     """Return the error for a `package` that is not installed; `extra` is the one that brings it.
 
     Example:
         >>> print(missing("av", "video"))
         the package 'av' is not installed; install it with: pip install 'schedplan[video]'
+        >>> print(missing("sklearn"))
+        the package 'sklearn' is not installed; install it with: pip install scikit-learn
     """
-    target = f"'schedplan[{extra}]'" if extra else package
+    target = f"'schedplan[{extra}]'" if extra else _PROJECTS.get(package, package)
     return MissingDependencyError(
         f"the package {package!r} is not installed", hint=f"install it with: pip install {target}"
     )

@@ -49,6 +49,17 @@ class Talkative(SimulatedTrainer):
         return {"loss": 0.5, **({"late": 1.0} if self.begun > 1 else {})}
 
 
+class Confusing(SimulatedTrainer):
+    """Reports under names that columns have already."""
+
+    def train_epoch(self):
+        return {**super().train_epoch(), "loss": 1.0}
+
+    def evaluate(self):
+        names = ("train_loss", "score", "epoch", "evaluate_score")
+        return {**super().evaluate(), **dict.fromkeys(names, 7.0)}
+
+
 def search(folder: Path, tracker: str, trainer=SimulatedTrainer, **options) -> None:
     problem = Problem(GRAPH, partial(trainer, noise=0.01), "quality", estimator=Patience(3))
     with Plugins().get("trackers", tracker).load()(folder) as track:
@@ -137,3 +148,12 @@ def test_an_unknown_tracker_is_refused_before_anything_is_made(tmp_path):
     refused = schedplan_command("run", str(config), "--track", "cvs", cwd=tmp_path, code=2)
     assert "did you mean 'csv'?" in refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whatever_a_trainer_calls_its_metrics_none_is_lost(tmp_path):
+    search(tmp_path, "csv", Confusing)
+    for row in written(tmp_path):
+        names = ("train_loss", "score", "epoch", "evaluate_score")
+        assert {row[f"evaluate_{name}"] for name in names} == {"7.0"}
+        assert row["train_loss"] == ("" if row["epoch"] == "0" else "1.0")
+        assert float(row["score"]) < 7

@@ -226,7 +226,12 @@ def replay_(
     plan: PlanPath = None,
     preset: Preset = None,
     plugin: PluginNames = None,
-    out: Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The run folder.", show_default="RUN-replay, or runs/NAME-replay"
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, show_default="the plan's", help="Another seed.")
     ] = None,

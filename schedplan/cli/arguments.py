@@ -65,4 +65,9 @@ Trackers = Annotated[
     ),
 ]
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="The run folder.", show_default="runs/NAME, by the `name` key"
+    ),
+]

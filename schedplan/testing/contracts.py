@@ -24,10 +24,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pytest
-from hypothesis import HealthCheck, given, settings
-
-from schedplan.errors import UsageError, WorkerLostError
+from schedplan.errors import UsageError, WorkerLostError, missing
 from schedplan.executors import DeviceExecutor, Resources
 from schedplan.graph import basic, build_graph
 from schedplan.knees import FixedEpochs, KneeEstimator, Verdict
@@ -38,6 +35,12 @@ from schedplan.space import INITIAL, Axis, Space
 from schedplan.testing.calls import stay, visit
 from schedplan.testing.strategies import curves
 from schedplan.trainer import Trainer, TrainerFactory, scale_of
+
+try:
+    import pytest
+    from hypothesis import HealthCheck, given, settings
+except ModuleNotFoundError as error:
+    raise missing(str(error.name), "testing") from error
 
 _inherited = settings(suppress_health_check=[HealthCheck.differing_executors], deadline=None)
 """For tests that several classes inherit."""

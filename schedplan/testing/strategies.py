@@ -13,10 +13,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
-from hypothesis import assume
-from hypothesis import strategies as st
-
-from schedplan.errors import GraphError
+from schedplan.errors import GraphError, missing
 from schedplan.graph import (
     StateGraph,
     any_onward,
@@ -30,6 +27,12 @@ from schedplan.rules import Fixed, Forbid, Forward, MaxStep, OneAxis, OneStep, R
 from schedplan.simulator import SimulatedTrainer
 from schedplan.space import Axis, Link, Space
 from schedplan.trainer import TrainerFactory
+
+try:
+    from hypothesis import assume
+    from hypothesis import strategies as st
+except ModuleNotFoundError as error:
+    raise missing(str(error.name), "testing") from error
 
 PRESETS = {"basic": basic, "extended": extended, "any": any_onward}
 

@@ -15,6 +15,7 @@ from schedplan.trackers.base import Epoch, Track, each_epoch, recorded_epochs
 FILE: Final = "epochs.csv"
 
 _FIRST: Final = ("training", "epoch", "score", "seconds")
+_PREFIXES: Final = ("train_", "evaluate_")
 
 
 @contextmanager
@@ -22,7 +23,8 @@ def csv_tracker(folder: Path) -> Iterator[Track]:
     """Keep `epochs.csv` in a run folder.
 
     The columns are `training`, `epoch`, `score` and `seconds`, then what `evaluate` returned, and
-    what `train_epoch` returned with `train_` before its name. The file is written anew from the
+    what `train_epoch` returned with `train_` before its name. What `evaluate` returned under a name
+    that might be one of the others' has `evaluate_` before it. The file is written anew from the
     journal when a run goes on, and when a trainer reports a metric that it has not before.
 
     Args:
@@ -52,7 +54,11 @@ def csv_tracker(folder: Path) -> Iterator[Track]:
 def _row(key: str, record: EpochRecord) -> dict[str, object]:
     first = dict(zip(_FIRST, (key, record.epoch, record.score, record.seconds), strict=True))
     training = {f"train_{name}": value for name, value in record.training.items()}
-    return {**record.metrics, **training, **first}
+    metrics = {
+        f"evaluate_{name}" if name in _FIRST or name.startswith(_PREFIXES) else name: value
+        for name, value in record.metrics.items()
+    }
+    return {**metrics, **training, **first}
 
 
 def _lines(columns: list[str], rows: Iterable[dict[str, object]]) -> str:
