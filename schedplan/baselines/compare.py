@@ -115,9 +115,7 @@ def compare(
                 RunFolder(place).configure(job.facts, incidental)
                 bench.begin(_Piece(strategy, number, job, partial(on_event, strategy, number)))
                 bench.collect(patience=0)
-        while bench.crew:
-            bench.collect(patience=LOOK)
-            bench.tell()
+        bench.finish()
     finally:
         bench.crew.stop()
     numbers = range(1, len(seeds) + 1)
@@ -167,10 +165,12 @@ class _Bench:
         observe = piece.observe if self.crew.serial else None  # elsewhere the journals tell
         self.crew.begin(piece, piece.job, observe, devices=devices)
 
-    def tell(self) -> None:
-        """Tell the epochs of what is under way in other processes."""
-        for piece in self.crew.under_way:
-            piece.tell()
+    def finish(self) -> None:
+        """Hand on all that is under way when it ends; meanwhile, tell its epochs."""
+        while self.crew:
+            self.collect(patience=LOOK)
+            for piece in self.crew.under_way:
+                piece.tell()
 
     def collect(self, patience: float) -> None:
         """Hand on what has ended; wait for it, so many seconds at most."""
