@@ -126,7 +126,8 @@ def test_steps_take_each_value_for_equally_many_epochs(values, rest):
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
-        ([30, 0], "a strategy of 0 epochs; allowed: 1 epoch or more"),
+        ([30, 0], "a strategy of 0 epochs; allowed: 1 to 100,000 epochs"),
+        ([99999999999], "a strategy of 99999999999 epochs"),
         ([], "no hand-tuned strategy"),
         (range(100, 200), "more than 2,000 hand-tuned strategies"),
     ],
@@ -134,6 +135,14 @@ def test_steps_take_each_value_for_equally_many_epochs(values, rest):
 def test_a_grid_that_cannot_be_compared_is_refused(lengths, message):
     with pytest.raises(UsageError, match=message):
         hand_tuned(GRAPH, LIKE, lengths)
+
+
+def test_an_axis_of_many_levels_is_too_much_at_once_and_not_after_hours():
+    space = Space((Axis("size", tuple(range(28))), Axis("rate", (0.1, 0.01))))
+    starts = space.select({"size": "first", "rate": "first"})
+    graph = build_graph(space, basic(), starts, space.select({"size": "last", "rate": "last"}))
+    with pytest.raises(UsageError, match="more than 2,000 hand-tuned strategies"):
+        hand_tuned(graph, LIKE, [100])
 
 
 def test_a_strategy_of_more_stages_than_epochs_is_left_out():

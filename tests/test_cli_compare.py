@@ -106,6 +106,8 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
     ("options", "phrases"),
     [
         (["-o", "a.pdf"], ["a.pdf", ".svg or .png"]),
+        (["-o", "folder.svg"], ["folder.svg: this is a folder"]),
+        (["--epochs", "99999999999"], ["a strategy of 99999999999 epochs", "1 to 100,000"]),
         (["--metric", "top"], ["--metric top: the trainer does not report the metric 'top'"]),
         (["--epochs", "10,none"], ["--epochs is '10,none'", "such as 128,192,256"]),
         pytest.param(
@@ -117,6 +119,7 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
 )
 def test_wrong_usage_is_refused_before_the_search(folder, monkeypatch, options, phrases):
     monkeypatch.chdir(folder)
+    (folder / "folder.svg").mkdir()
     with pytest.raises(UsageError) as refused:
         CliRunner().invoke(app, ["compare", "config.yaml", *options], catch_exceptions=False)
     for phrase in phrases:
@@ -254,3 +257,34 @@ def test_a_population_that_fails_is_a_row(compared, monkeypatch):
     assert f"failed: {words}" in told(compare_facts([searched] * 2, found, failed, "top1"))
     log = (searched.folder.path / "log.txt").read_text()
     assert "the population of seed 2 failed: RuntimeError: Ray is out of memory" in log
+
+
+def test_a_metric_that_is_not_finite_is_told_and_loses_no_table(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "vague.py").write_text(
+        "from schedplan import SimulatedTrainer\n\n"
+        "class Vague(SimulatedTrainer):\n"
+        "    metrics = scales = None\n\n"
+        "    def evaluate(self):\n"
+        "        return {**super().evaluate(), 'other': float('nan')}\n"
+    )
+    changes = "--set", "trainer={use: 'vague:Vague'}", "--metric", "other"
+    command = ["compare", "config.yaml", "--seeds", "2", "--epochs", "4", *changes]
+    shown = CliRunner().invoke(app, command, catch_exceptions=False).stdout
+    assert "not finite" in shown
+    facts = json.loads(CliRunner().invoke(app, [*command, "-f", "json"]).stdout)
+    best = facts["groups"][1]["best"]
+    assert best["scores"]["other"] is None
+    assert best["scores"]["top1"]["mean"] > 0
+
+
+def test_the_plan_is_judged_by_what_is_held_out(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    command = ["compare", "config.yaml", "--seeds", "3", "--epochs", "4,12"]
+    shown = CliRunner().invoke(app, command, catch_exceptions=False).stdout
+    facts = json.loads(CliRunner().invoke(app, [*command, "-f", "json"]).stdout)
+    own, tuned = (group["held_out"] for group in facts["groups"][:2])
+    lead = own["mean"] - tuned["mean"]
+    word = "better" if lead >= 0 else "worse"
+    assert f"The plan is {abs(lead):.2g} {word} in top1 than the best by hand" in shown

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from schedplan import Plan
 from schedplan.cli.app import app
-from schedplan.errors import PlanError
+from schedplan.errors import PlanError, UsageError
 from schedplan.journal import RunFolder
 
 RATES_ONLY = make_plan(({"learning_rate": 0.1}, 1), ({"learning_rate": 0.01}, 2))
@@ -144,3 +144,21 @@ def test_a_script_has_a_plan_in_it_that_lies_in_no_file(tmp_path):
     names: dict[str, Plan] = {}
     exec(compile(lines, "script.py", "exec"), names)
     assert names["plan"] == RATES_ONLY
+
+
+@pytest.mark.parametrize("output", ["plan.yaml", "./plan.yaml", "folder"])
+def test_nothing_is_written_over_what_is_read_nor_over_folders(output, tmp_path):
+    (tmp_path / "folder").mkdir()
+    PLAN.save(tmp_path / "plan.yaml")
+    with pytest.raises(UsageError, match=r"(plan.yaml: this is what is read|this is a folder)"):
+        exported("plan.yaml", "--to", "csv", "-o", output)
+    assert Plan.load(tmp_path / "plan.yaml") == PLAN
+
+
+def test_a_report_is_written_over_no_plan(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.configure({"replay": PLAN.as_dict()})
+    PLAN.save(folder.plan_file)
+    arguments = ["report", str(folder.path), "-o", str(folder.plan_file)]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, UsageError)
+    assert Plan.load(folder.plan_file) == PLAN

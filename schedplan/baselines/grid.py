@@ -19,6 +19,9 @@ from schedplan.space import State
 MOST: Final = 2000
 """How many strategies a grid may have."""
 
+LONGEST: Final = 100_000
+"""How many epochs a strategy may have."""
+
 _Moment: TypeAlias = tuple[str, Mapping[str, Any]]
 """What an epoch is trained under: the name of its state, and all hyperparameters."""
 
@@ -40,7 +43,7 @@ def hand_tuned(graph: StateGraph, like: Plan, lengths: Sequence[int]) -> list[St
             left out, as is one that trains as another one does.
 
     Raises:
-        UsageError: for a length below 1; if no strategy is as short; or for more than `MOST`.
+        UsageError: see `check_size`; or if no strategy is as short.
 
     Example:
         >>> from schedplan import Axis, Space
@@ -58,14 +61,7 @@ def hand_tuned(graph: StateGraph, like: Plan, lengths: Sequence[int]) -> list[St
         constant: clip 32, rate 0.1; 1 stages
         constant: clip 32, rate 0.01; 1 stages
     """
-    if bad := [length for length in lengths if length < 1]:
-        raise UsageError(f"a strategy of {bad[0]} epochs", allowed="1 epoch or more")
-    shapes = list(itertools.islice(_shapes(graph), MOST + 1))
-    if len(shapes) * len(lengths) > MOST:
-        raise UsageError(
-            f"there are more than {MOST:,} hand-tuned strategies",
-            hint="compare over fewer axes, levels, start states or numbers of epochs",
-        )
+    shapes = check_size(graph, lengths)
     fitting = (each for each in itertools.product(lengths, shapes) if each[0] >= each[1].shortest)
     strategies = (shape.strategy(like, length) for length, shape in fitting)
     found: dict[str, Strategy] = {}
@@ -77,6 +73,23 @@ def hand_tuned(graph: StateGraph, like: Plan, lengths: Sequence[int]) -> list[St
             hint="each of its stages takes an epoch at least",
         )
     return list(found.values())
+
+
+def check_size(graph: StateGraph, lengths: Sequence[int]) -> list[_Shape]:
+    """Return what hand-tuned strategies there are, of any length.
+
+    Raises:
+        UsageError: for a length below 1 or above `LONGEST`, or for more strategies than `MOST`.
+    """
+    if bad := [length for length in lengths if not 1 <= length <= LONGEST]:
+        raise UsageError(f"a strategy of {bad[0]} epochs", allowed=f"1 to {LONGEST:,} epochs")
+    shapes = list(itertools.islice(_shapes(graph), MOST + 1))
+    if len(shapes) * len(lengths) > MOST:
+        raise UsageError(
+            f"there are more than {MOST:,} hand-tuned strategies",
+            hint="compare over fewer axes, levels, start states or numbers of epochs",
+        )
+    return shapes
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,10 @@ def _shapes(graph: StateGraph) -> Iterator[_Shape]:
 
 
 def _side_by_side(start: State, final: State) -> Iterator[_Shape]:
-    choices = [courses(axis, start, final) for axis in start.space.axes]
+    # One axis of many levels alone may have more courses than a grid may have strategies.
+    choices = [
+        list(itertools.islice(courses(axis, start, final), MOST + 1)) for axis in start.space.axes
+    ]
     return (_of_courses("side-by-side", chosen, final) for chosen in itertools.product(*choices))
 
 

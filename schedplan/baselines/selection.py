@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
@@ -11,10 +12,15 @@ from schedplan.knees import Mode
 
 
 def scores(results: Sequence[Result], metric: str) -> tuple[float, ...]:
-    """Return the metric of the last epoch's model, one by one; nothing if any of them failed."""
+    """Return the metric of the last epoch's model, one by one.
+
+    Nothing if any of them failed, or has a metric that is not finite; what is planned for always
+    is.
+    """
     if any(result.failure for result in results):
         return ()
-    return tuple(result.metrics[metric] for result in results)
+    found = tuple(result.metrics[metric] for result in results)
+    return found if all(map(math.isfinite, found)) else ()
 
 
 def spread(values: Sequence[float]) -> float | None:

@@ -34,6 +34,7 @@ from schedplan.cli.compare import (
     Searches,
     Seeds,
     WithVariants,
+    check_grid,
     check_metric,
     check_population,
     compare_all,
@@ -46,13 +47,14 @@ from schedplan.cli.comparison import compare_facts, compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
 from schedplan.cli.observers import load_trackers, observed
+from schedplan.cli.outputs import check_output
 from schedplan.cli.plans import either, read_plan, replayed_plan
 from schedplan.cli.plugins import plugins
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
 from schedplan.cli.replay_status import replay_status_facts, replay_status_table
 from schedplan.cli.report import report
-from schedplan.cli.scatter import check_picture, draw_comparison
+from schedplan.cli.scatter import PICTURES, draw_comparison
 from schedplan.cli.search import (
     bind,
     confirm_plan,
@@ -212,6 +214,7 @@ def graph(
     set_: Overrides = None,
 ) -> None:
     """Draw the graph of states; of a run, with its scores and the path chosen."""
+    check_output(output, source=source)
     if source.is_dir():
         folder = RunFolder(source)
         draw(folder, load_run(folder), output)
@@ -309,8 +312,9 @@ def compare(
     setup = _load_config(config, preset, plugin, set_)
     _ = setup.problem, setup.options
     lengths, report = read_lengths(epochs), metric or setup.config.metric
-    check_picture(output)
+    check_output(output, PICTURES)
     check_population(pbt)
+    check_grid(setup, lengths)
     engines = setup.plugins.get("executors", engine).load()
     make_executor = partial(engines, workers, devices, scheduler)
     folder = RunFolder(out or Path("runs") / setup.config.name)

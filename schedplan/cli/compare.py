@@ -18,6 +18,7 @@ from schedplan.baselines import (
     Population,
     ResultEvent,
     Strategy,
+    check_size,
     compare,
     evolve,
     hand_tuned,
@@ -66,7 +67,10 @@ Metric = Annotated[
 ]
 WithVariants = Annotated[
     bool,
-    typer.Option("--variants", help="Also compare the plan with one state left out, or one more."),
+    typer.Option(
+        "--variants",
+        help="Also compare the plan with one state left out, or one more, as long in all.",
+    ),
 ]
 Members = Annotated[
     int | None,
@@ -131,6 +135,11 @@ def check_population(members: int | None) -> None:
     """Raise MissingDependencyError if populations are asked for, and nothing can train them."""
     if members is not None:
         require_ray()
+
+
+def check_grid(setup: Setup, lengths: Sequence[int] | None) -> None:
+    """Raise UsageError if there are more hand-tuned strategies than can be trained."""
+    check_size(setup.graph, lengths or range(1, len(_TIMES) + 1))
 
 
 def search_all(

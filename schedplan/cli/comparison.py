@@ -233,9 +233,10 @@ def _reached(group: Facts, facts: Mapping[str, Any]) -> Iterator[object]:
         yield f"failed: {failed[0]}" if failed else "each has failed with some seed"
     else:
         yield best["strategy"]
+    missing = "failed" if failed else "not finite"
     yield best and _amount([each["epochs"] for each in group.get("searches", [best])])
     for metric in _metrics(facts):
-        yield best and (_in_words(best["scores"][metric]) or "failed")
+        yield best and (_in_words(best["scores"][metric]) or missing)
     yield _in_words(group["held_out"]) or ("failed" if failed else None)
 
 
@@ -270,7 +271,9 @@ def _grid(facts: Mapping[str, Any]) -> Table:
 def _cell(strategy: Facts | None, metric: str) -> str | None:
     if strategy is None:
         return None
-    return "failed" if strategy["failures"] else _in_words(strategy["scores"][metric])
+    if strategy["failures"]:
+        return "failed"
+    return _in_words(strategy["scores"][metric]) or "not finite"
 
 
 def _variants(facts: Mapping[str, Any]) -> Iterator[Table]:
@@ -300,6 +303,7 @@ def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the numbers are, a line each, and why some are missing."""
     planned, seeds = facts["groups"][0], facts["seeds"]
     searches = len(planned["searches"])
+    yield from _verdict(facts)
     spread = f"mean \u00b1 standard deviation over {seeds} seeds" if seeds > 1 else "with one seed"
     yield (
         f"Scores: of the model of the last epoch, {spread}, the same for all and not the search's."
@@ -308,6 +312,10 @@ def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
         f"The plan: scores over {searches} searches and all seeds, the search's cost over searches."
         if searches > 1
         else "The plan: of one search; with another seed it may find another plan (--searches)."
+    )
+    yield (
+        "Names: 'a>b' one value after the other, 'a~b' a cosine, '10 x S' so many epochs in the "
+        "state S; (x n): n times the plan's; hand-tuned: all the kinds below it together."
     )
     held_out = "; held out: what the best by the other seeds scores, seed by seed"
     yield (
@@ -323,6 +331,23 @@ def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
             yield "pbt: the best member by this very score and seed, so that nothing is held out."
         for failure in group["failures"]:
             yield f"{group['group']}: failed: {failure}"
+
+
+def _verdict(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield in a sentence how the plan does against the best by hand, if both are known."""
+    planned, tuned = facts["groups"][:2]
+    own, others = planned["held_out"], tuned["held_out"]
+    if own is None or others is None or None in (own["std"], others["std"]):
+        return
+    lead = own["mean"] - others["mean"] if facts["mode"] == "max" else others["mean"] - own["mean"]
+    noise = max(own["std"], others["std"])
+    size = "within" if abs(lead) <= noise else "beyond"
+    times = tuned["search"]["epochs"] / planned["search"]["epochs"]
+    yield (
+        f"The plan is {abs(lead):.2g} {'better' if lead >= 0 else 'worse'} in {facts['report']} "
+        f"than the best by hand, both held out, {size} the spread of {noise:.2g}; trying all by "
+        f"hand took {times:.3g} times as many epochs as finding the plan."
+    )
 
 
 def _in_words(found: Facts | None) -> str | None:

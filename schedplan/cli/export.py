@@ -19,6 +19,7 @@ import typer
 from schedplan.adapters.schedule import Schedule
 from schedplan.cli import snippets
 from schedplan.cli.arguments import PlanPath, Preset
+from schedplan.cli.outputs import check_output
 from schedplan.cli.plans import read_plan
 from schedplan.cli.progress import log
 from schedplan.errors import PlanError
@@ -58,6 +59,7 @@ def export(
     torch, lightning, transformers: a short script that trains a toy model along the plan, by
     `schedplan.adapters`; put your own model and data in its place.
     """
+    check_output(output, source=plan)
     found, where = read_plan(plan, preset)
     if not found.stages:
         raise PlanError("the plan has no stages to train along", where=where)

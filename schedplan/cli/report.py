@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from schedplan.cli.outputs import check_output
 from schedplan.cli.plans import replayed_plan
 from schedplan.cli.progress import log
 from schedplan.cli.status import best_so_far
@@ -41,6 +42,7 @@ def report(
     The page is one file of HTML and needs no other, nor the network. A run may be reported on at
     any time; what is not finished says so.
     """
+    check_output(output, (".html", ".htm"))
     folder = RunFolder(run)
     content = read_content(folder)
     file = output or folder.report

@@ -7,7 +7,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schedplan.errors import UsageError
 from schedplan.journal import write_bytes
 from schedplan.report import palette
 from schedplan.report.bitmap import plain_style
@@ -16,7 +15,7 @@ from schedplan.report.canvas import FONT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LEFT_OUT: dict[str, dict[str, None]] = {".svg": {"Date": None}, ".png": {"Software": None}}
+PICTURES: dict[str, dict[str, None]] = {".svg": {"Date": None}, ".png": {"Software": None}}
 """What a picture may end in, and what is left out of it, so that it is the same every time."""
 
 _MARKS = {
@@ -24,6 +23,7 @@ _MARKS = {
     "one-by-one": ("s", palette.SOFT),
     "constant": ("^", palette.SOFT),
     "variant": ("x", palette.BLUE),
+    "plan": ("*", palette.BLUE),
 }
 """Shape and colour of every kind; no two differ in colour alone."""
 
@@ -33,15 +33,6 @@ _SEARCHES = {
     "pbt": ("the best of a population", "P", 8, palette.INK),
 }
 """Name, shape, size and colour of what is found by a search, by its group."""
-
-
-def check_picture(file: Path | None) -> None:
-    """Raise UsageError unless there is no file, or it is named as a picture is."""
-    if file is not None and file.suffix.lower() not in _LEFT_OUT:
-        raise UsageError(
-            f"a comparison cannot be drawn as {file.name!r}",
-            allowed=f"names that end in {' or '.join(_LEFT_OUT)}",
-        )
 
 
 def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
@@ -73,7 +64,7 @@ def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=8, frameon=False, loc="lower right")
         stream, form = BytesIO(), file.suffix.lower()
-        figure.savefig(stream, format=form[1:], metadata=_LEFT_OUT[form])
+        figure.savefig(stream, format=form[1:], metadata=PICTURES[form])
     write_bytes(file, stream.getvalue())
 
 
@@ -114,6 +105,13 @@ def _draw_searches(axes: Axes, facts: Mapping[str, Any]) -> None:
                 markerfacecolor=color if honest else "white",
                 capsize=3,
                 linestyle="none",
-                label=f"{name}, with the search for it{'' if honest else ' (chosen by its score)'}",
+                label=f"{name}, with the search for it{_chosen(group)}",
                 zorder=3,
             )
+
+
+def _chosen(group: Mapping[str, Any]) -> str:
+    """Return in words what the best of a group was chosen by, where anything was chosen."""
+    if group["group"] == "plan":
+        return ""
+    return " (held out)" if group["held_out"] else " (chosen by its score)"

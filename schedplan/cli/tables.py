@@ -55,7 +55,7 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     table = Table(title=Text(title), title_justify="left")
     for column in columns:
         justify: JustifyMethod = "right" if column.endswith("#") else "left"
-        table.add_column(Text(column.rstrip("#")), justify=justify)
+        table.add_column(Text(column.rstrip("#")), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     return table
