@@ -31,9 +31,8 @@ TOY = "--set 'trainer.toy={seed: 0, per_class: [1, 1, 1], frames: 16, size: 32}'
 WITHOUT_TORCH = {
     "run examples/simulated.yaml": SHORT,
     "run examples/digits.yaml": ALONE,
-    "compare examples/digits.yaml --seeds 5 --epochs 16,32,64,128 --metric test_accuracy": (
-        f"{ALONE} --seeds 2 --epochs 2"
-    ),
+    "compare examples/digits.yaml --seeds 5 --searches 5 --epochs 16,32,64,128 "
+    "--metric test_accuracy": f"{ALONE} --seeds 2 --searches 2 --epochs 2",
     "run mine.yaml --devices 0,1,2,3": "--set knee.max_epochs=1",
     "run mine.yaml --workers 2": f"{SHORT} --out runs/workers",
 }

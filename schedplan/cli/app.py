@@ -22,6 +22,7 @@ from schedplan.cli.arguments import (
     PlanPath,
     PluginNames,
     Preset,
+    ReplayOut,
     Scheduler,
     Trackers,
     Workers,
@@ -229,12 +230,7 @@ def replay_(
     plan: PlanPath = None,
     preset: Preset = None,
     plugin: PluginNames = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="The run folder.", show_default="RUN-replay, or runs/NAME-replay"
-        ),
-    ] = None,
+    out: ReplayOut = None,
     seed: Annotated[
         int | None, typer.Option(min=0, show_default="the plan's", help="Another seed.")
     ] = None,

@@ -71,3 +71,12 @@ Out = Annotated[
         "--out", metavar="DIR", help="The run folder.", show_default="runs/NAME, by the `name` key"
     ),
 ]
+ReplayOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="The run folder.",
+        show_default="RUN-replay, or runs/NAME-replay",
+    ),
+]
