@@ -203,14 +203,14 @@ def _scores(values: Sequence[float]) -> Facts | None:
 
 def compare_table(facts: Mapping[str, Any]) -> Group:
     """Show `compare_facts`: the plan against the best by hand, all strategies, and the variants."""
-    tables = [_summary(facts), _grid(facts), *_variants(facts)]
-    return Group(*tables, *map(Text, _notes(facts)))
+    tables = [_grid(facts), *_variants(facts)]
+    return Group(_summary(facts), *map(Text, _bests(facts)), *tables, *map(Text, _notes(facts)))
 
 
 def _summary(facts: Mapping[str, Any]) -> Table:
     """Show the best of each group and what finding it takes, as the paper's Table 5."""
     planned, unit = facts["groups"][0], facts["cost_unit"]
-    columns = ["", "tried#", "the best", "epochs#", *(f"{each}#" for each in _metrics(facts))]
+    columns = ["", "tried#", "epochs#", *(f"{each}#" for each in _metrics(facts))]
     columns += ["held out#", "search: epochs#", *([f"cost ({unit})#"] if unit else []), "time#"]
     rows = [
         (
@@ -227,17 +227,24 @@ def _summary(facts: Mapping[str, Any]) -> Table:
 
 
 def _reached(group: Facts, facts: Mapping[str, Any]) -> Iterator[object]:
-    """Yield the best of a group, its epochs and scores, and what is held out."""
+    """Yield the epochs and scores of the best of a group, and what is held out."""
     best, failed = group["best"], group["failures"]
-    if best is None:
-        yield f"failed: {failed[0]}" if failed else "each has failed with some seed"
-    else:
-        yield best["strategy"]
     missing = "failed" if failed else "not finite"
     yield best and _amount([each["epochs"] for each in group.get("searches", [best])])
     for metric in _metrics(facts):
         yield best and (_in_words(best["scores"][metric]) or missing)
     yield _in_words(group["held_out"]) or ("failed" if failed else None)
+
+
+def _bests(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the best of each group is, a line each: names are too long for a column."""
+    for group in facts["groups"]:
+        best, failed = group["best"], group["failures"]
+        if best is not None:
+            yield f"{group['group']}: {best['strategy']}"
+        else:
+            why = f"failed: {failed[0]}" if failed else "each has failed with some seed"
+            yield f"{group['group']}: {why}"
 
 
 def _spent(group: Facts, planned: Facts, unit: str | None) -> Iterator[str | None]:
