@@ -39,7 +39,7 @@ TIME_LIMIT = 300.0
 """Seconds for which a batch may keep waiting; the decoder gives up on a single video before."""
 
 _LONGEST = 604800.0
-
+_DYING = 2.0  # seconds from what tells of a death to the death, at most
 _DEATH = re.compile(r"DataLoader worker \(pid\(s\) ([\d, ]+)\) exited unexpectedly")
 
 _T = TypeVar("_T")
@@ -189,9 +189,11 @@ class ClipLoader:
                 hint="see whether the disk or network share answers, or raise time_limit",
             )
         death = _DEATH.match(str(error))
-        if not death:
+        dead = {int(number) for number in death[1].split(",")} if death else set()
+        if isinstance(error, (ConnectionError, EOFError)):  # while it handed over a batch
+            dead = self._dead()
+        if not dead:
             return None
-        dead = {int(number) for number in death[1].split(",")}
         if not dead <= self._reading.processes:
             return LoaderError(
                 "a worker process could not be started",
@@ -203,6 +205,14 @@ class ClipLoader:
             where=where,
             hint="if memory or shared memory ran short, fewer workers or smaller batches help",
         )
+
+    def _dead(self) -> set[int]:
+        """Return the workers that have died; what tells of a death may come just before it."""
+        known = self._reading.processes
+        alive = [each for each in multiprocessing.active_children() if each.pid in known]
+        if len(alive) == len(known):
+            wait([each.sentinel for each in alive], _DYING)
+        return set(known) - {each.pid for each in multiprocessing.active_children()}
 
     def _files(self, processes: Set[int]) -> str:
         """Name the videos that some workers are reading."""
