@@ -60,8 +60,7 @@ Trackers = Annotated[
         "--track",
         metavar="NAME",
         help="Pass on every epoch, those of the past too: tensorboard, or a plug-in's tracker; may "
-        "be repeated. "
-        "RUN/epochs.csv is always kept.",
+        "be repeated. RUN/epochs.csv is always kept.",
     ),
 ]
 Form = Annotated[Format, typer.Option("-f", "--format", help="How to print data on stdout.")]

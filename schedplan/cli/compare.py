@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -26,7 +26,7 @@ from schedplan.baselines import (
     variants,
 )
 from schedplan.cli.progress import log, log_to_file
-from schedplan.cli.search import bind, find_plan, run_facts, show_what_is_missing
+from schedplan.cli.search import bind, find_plan, run_facts, show_what_is_missing, trained_with
 from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
@@ -229,7 +229,7 @@ def compare_all(
             devices=setup.options.devices,
             on_result=progress.result,
             on_event=progress.event,
-            config=_trained_with(setup),
+            config=trained_with(setup),
             incidental=setup.incidental,
         )
 
@@ -248,7 +248,7 @@ def evolve_all(
     config, longest = setup.config, max(each.plan.epochs for each in strategies)
     cost = setup.options.cost
     population = Population(setup.graph, config.metric, config.mode, members, longest, cost)
-    facts, place = _trained_with(setup), folder.path / "compare"
+    facts, place = trained_with(setup), folder.path / "compare"
     for name in setup.incidental:
         facts["trainer"].pop(name, None)
     with _at_work(setup, folder):
@@ -268,11 +268,6 @@ def _at_work(setup: Setup, folder: RunFolder) -> Iterator[None]:
             yield
         except SchedplanError as error:
             raise setup.locate(error) from None
-
-
-def _trained_with(setup: Setup) -> dict[str, Any]:
-    """Return what determines results, besides what is trained along."""
-    return {"trainer": setup.facts()["trainer"], "data": setup.data}
 
 
 def _seeds(setup: Setup, count: int) -> list[int]:

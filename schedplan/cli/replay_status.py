@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
+from schedplan.cli.status import rest
 from schedplan.cli.tables import make_table
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
@@ -75,7 +76,5 @@ def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
     for row in facts["details"]:
         if row["status"] == "failed":
             yield f"{row['training']} failed: {row['reason']}"
-    left = facts["seconds_left"]
-    state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
     trained = f"{facts['epochs']:,} of {facts['planned']:,} epochs"
-    yield f"{trained} in {duration(facts['seconds'])}; {state}"
+    yield f"{trained} in {duration(facts['seconds'])}; {rest(facts)}"

@@ -34,9 +34,14 @@ def run_facts(setup: Setup) -> dict[str, Any]:
     return {**setup.facts(), "data": setup.data}
 
 
+def trained_with(setup: Setup) -> dict[str, Any]:
+    """Return what determines the result of training, besides what is trained along."""
+    return {"trainer": setup.facts()["trainer"], "data": setup.data}
+
+
 def replay_facts(setup: Setup, plan: Plan, seed: int | None = None) -> dict[str, Any]:
     """Return what determines the result of training along a plan; a seed, if it has another one."""
-    facts = {"replay": plan.as_dict(), "trainer": setup.facts()["trainer"], "data": setup.data}
+    facts = {"replay": plan.as_dict(), **trained_with(setup)}
     return facts if seed is None else {**facts, "seed": seed}
 
 

@@ -112,9 +112,7 @@ def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts["pruned_by"]:
         rules = ", ".join(f"{rule} {number}" for rule, number in facts["pruned_by"].items())
         yield f"trainings pruned by {rules}; {facts['pruned_after']} epochs had gone into them"
-    left = facts["seconds_left"]
-    state = "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
-    yield f"{spent(facts)}; {state}"
+    yield f"{spent(facts)}; {rest(facts)}"
     if facts["plan"]:
         yield f"the plan: {facts['plan']['summary']}"
     elif facts["best"]:
@@ -143,6 +141,12 @@ def budget_ended(budget: Budget, facts: Mapping[str, Any]) -> str:
     name = max(limits, key=lambda each: amounts[each] / limits[each] if limits[each] else inf)
     share = f"{amounts[name]:,.6g} of {limits[name]:,.6g}"
     return f"search.budget.{name} has ended the search ({share}) after {spent(facts)}"
+
+
+def rest(facts: Mapping[str, Any]) -> str:
+    """Return in words how long what is told by the facts of a search or a replay still takes."""
+    left = facts["seconds_left"]
+    return "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
 
 
 def spent(facts: Mapping[str, Any]) -> str:
