@@ -19,6 +19,9 @@ settings.load_profile("schedplan")
 # Tests run side by side, and each has the processors that are left.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Dask's profiler can freeze a process for good in Python 3.11 (python/cpython#106883).
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
+
 # Every epoch is made sure to be on the disk, and tests train many thousands of no computation: they
 # do it in memory, where there is enough.
 _MEMORY = Path("/dev/shm")

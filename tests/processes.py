@@ -42,9 +42,10 @@ def schedplan_here(*arguments: str) -> str:
 
 @contextmanager
 def _leaving_no_trace(*arguments: str) -> Iterator[None]:
-    """Let a command have its arguments, its log and its folders of modules to itself."""
+    """Let a command have its arguments, log, folders of modules and signals to itself."""
     log = logging.getLogger("schedplan")
     kept = log.handlers, log.level, log.propagate
+    terminated = signal.getsignal(signal.SIGTERM)
     with (
         patch.object(sys, "argv", ["schedplan", *arguments]),
         patch.object(sys, "path", [*sys.path]),
@@ -53,6 +54,7 @@ def _leaving_no_trace(*arguments: str) -> Iterator[None]:
             yield
         finally:
             log.handlers, log.level, log.propagate = kept
+            signal.signal(signal.SIGTERM, terminated)
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
