@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from processes import schedplan
+from processes import schedplan, schedplan_here
 from strangers import install
 from typer.testing import CliRunner
 
@@ -190,6 +190,12 @@ def test_two_packages_with_one_plug_in_are_both_named(tmp_path, monkeypatch):
         Plugins(["twin"])
     facts = {each["plugin"]: each for each in plugin_facts()}
     assert both in facts["twin"]["error"]
+
+
+def test_a_plug_in_with_the_name_of_a_command_does_not_stand_in_its_way(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    install(tmp_path, "broken", "raise ImportError('half of it is missing')", plugin="plugins")
+    assert "half of it is missing" in schedplan_here("plugins")
 
 
 def test_a_plug_in_that_only_listens_is_seen(tmp_path, monkeypatch):

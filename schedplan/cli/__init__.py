@@ -67,12 +67,14 @@ def _global_options_first(arguments: list[str]) -> list[str]:
 
 
 def _add_plugin_command(arguments: list[str]) -> None:
-    """Load the plug-in that the command is named after, if there is one, for its commands."""
+    """Load the plug-in that the command is named after, for its commands; ours come first."""
+    from typer.main import get_group
+
     from schedplan.cli.app import app
     from schedplan.plugins import Plugins, installed
 
     command = next((each for each in arguments if not each.startswith("-")), None)
-    if command in installed():
+    if command in installed() and command not in get_group(app).commands:
         entry = Plugins([command]).all("commands").get(command)
         if entry:
             app.add_typer(entry.load(), name=command)

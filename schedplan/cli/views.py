@@ -15,7 +15,7 @@ from schedplan.cli.tables import make_table, pairs_table
 from schedplan.config import Setup
 from schedplan.journal import Outcome
 from schedplan.plan import Plan, Stage
-from schedplan.report.text import exact
+from schedplan.report.text import exact, listed
 from schedplan.space import INITIAL
 
 
@@ -64,8 +64,8 @@ def check_table(facts: dict[str, Any]) -> Table:
         {
             "states": f"{facts['states']} ({facts['states_left_out']} more lie on no path)",
             "transitions": facts["transitions"],
-            "starts": _some(facts["start_states"]),
-            "finals": _some(facts["final_states"]),
+            "starts": listed(facts["start_states"], most=4),
+            "finals": listed(facts["final_states"], most=4),
             "search": ", ".join(
                 f"{key} {_flat(search[key])}" for key in ("prune", "keep", "order")
             ),
@@ -172,8 +172,3 @@ def replay_table(facts: dict[str, Any]) -> Table:
     rows = [tuple(stage.values()) for stage in facts["stages"]]
     title = f"{facts['name']}: {facts['metric']} replayed"
     return make_table(title, ["state", "epochs#", "planned#", "reached#"], rows)
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f", and {rest} more" if rest > 0 else "")
