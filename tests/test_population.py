@@ -90,8 +90,17 @@ def test_a_population_that_fails_is_a_result_and_is_tried_again(tmp_path):
     failed, trained = evolve(doomed, [1, 2], SimulatedTrainer, tmp_path, workers=1)
     assert failed.failure == "RuntimeError: Ray is out of memory"
     assert (failed.metrics, trained.failure) == ({}, None)
-    mended, known = evolve(counted(), [1, 2], SimulatedTrainer, tmp_path, workers=1)
+    told = []
+    mended, known = evolve(
+        counted(),
+        [1, 2],
+        SimulatedTrainer,
+        tmp_path,
+        workers=1,
+        on_result=lambda *each: told.append(each),
+    )
     assert (mended.failure, known) == (None, trained)
+    assert told == [(1, mended), (2, known)]
 
 
 def test_a_population_is_trained_for_real(tmp_path):

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -165,6 +165,7 @@ def evolve(
     folder: Path,
     workers: int,
     config: Mapping[str, Any] | None = None,
+    on_result: Callable[[int, Evolved], object] = lambda number, evolved: None,
 ) -> tuple[Evolved, ...]:
     """Train a population with each seed, but for those that `folder` has a result of.
 
@@ -178,6 +179,7 @@ def evolve(
         folder: where results are kept; one that was cut off begins anew.
         workers: how many members train at a time.
         config: plain data that determine results as well, such as the trainer's options.
+        on_result: called with the number of every seed, from 1, and what it has come to.
 
     Raises:
         MissingDependencyError: Ray Tune is not installed.
@@ -191,6 +193,7 @@ def evolve(
         evolved = _known(file) or _trained(population, trainer, seed, workers)
         if not evolved.failure:
             write_text(file, json.dumps(vars(evolved)) + "\n")
+        on_result(number, evolved)
         found.append(evolved)
     return tuple(found)
 
@@ -251,6 +254,8 @@ def _train(
 @contextmanager
 def _started(ray: Any, workers: int) -> Iterator[None]:
     """Have Ray run on this machine, with processes that find the modules that this one does."""
+    # Its newer output names folders that are soon gone, in however few words it is asked for.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     places = os.pathsep.join(filter(None, sys.path))
     ray.init(
         num_cpus=workers,

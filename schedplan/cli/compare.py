@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -253,11 +254,25 @@ def evolve_all(
         facts["trainer"].pop(name, None)
     with _at_work(setup, folder):
         log.info("training %d populations of %d members, %d epochs each", seeds, members, longest)
-        found = evolve(population, _seeds(setup, seeds), setup.trainer, place, workers, facts)
-        for number, evolved in enumerate(found, start=1):
-            if evolved.failure:
-                log.warning("the population of seed %d failed: %s", number, evolved.failure)
-    return found
+        return evolve(
+            population,
+            _seeds(setup, seeds),
+            setup.trainer,
+            place,
+            workers,
+            facts,
+            on_result=partial(_tell, population),
+        )
+
+
+def _tell(population: Population, number: int, evolved: Evolved) -> None:
+    """Tell what a population has come to."""
+    if evolved.failure:
+        log.warning("the population of seed %d failed: %s", number, evolved.failure)
+    else:
+        score, seconds = evolved.metrics[population.metric], duration(evolved.seconds)
+        place = f"the population of seed {number}: {population.metric} {score:.4g}"
+        log.info("%s; %s epochs trained in %s", place, f"{evolved.epochs:,}", seconds)
 
 
 @contextmanager
