@@ -104,6 +104,24 @@ def test_a_metric_that_comes_late_has_a_column(tmp_path):
     assert {row["train_loss"] for row in rows if row["epoch"] != "0"} == {"0.5"}
 
 
+def test_an_epoch_that_is_told_of_late_is_there_once(tmp_path):
+    """What other processes train is in the journal before it is told."""
+    events = []
+    with Plugins().get("trackers", "csv").load()(tmp_path) as track:
+
+        def tell_the_first(event):
+            if not events:
+                track(event)
+            events.append(event)
+
+        problem = Problem(GRAPH, Confusing, "quality", estimator=Patience(3))
+        solve(problem, tmp_path, on_event=tell_the_first)
+        for event in events[1:]:
+            track(event)
+    assert_complete(tmp_path)
+    assert {row["train_loss"] for row in written(tmp_path) if row["epoch"] != "0"} == {"1.0"}
+
+
 def test_tensorboard_has_every_epoch(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     with pytest.raises(BudgetError):

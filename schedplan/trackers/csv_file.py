@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from schedplan.journal import EpochRecord, write_text
-from schedplan.trackers.base import Epoch, Track, each_epoch, recorded_epochs
+from schedplan.trackers.base import Epoch, Track, each_epoch
 
 FILE: Final = "epochs.csv"
 
@@ -24,8 +24,8 @@ def csv_tracker(folder: Path) -> Iterator[Track]:
 
     The columns are `training`, `epoch`, `score` and `seconds`, then what `evaluate` returned, and
     what `train_epoch` returned with `train_` before its name. What `evaluate` returned under a name
-    that might be one of the others' has `evaluate_` before it. The file is written anew from the
-    journal when a run goes on, and when a trainer reports a metric that it has not before.
+    that might be one of the others' has `evaluate_` before it. The file is written anew, from the
+    journal, when a run goes on, and when a trainer reports a metric that it has not before.
 
     Args:
         folder: the run folder.
@@ -33,9 +33,11 @@ def csv_tracker(folder: Path) -> Iterator[Track]:
     file = folder / FILE
     columns: list[str] = []
 
-    def write_all(epochs: Iterable[Epoch]) -> None:
+    def begin(known: list[Epoch]) -> None:
+        write_all([_row(key, record) for key, record in known])
+
+    def write_all(rows: list[dict[str, object]]) -> None:
         nonlocal columns
-        rows = [_row(key, record) for key, record in epochs]
         columns = list(dict.fromkeys([*_FIRST, *(name for row in rows for name in row)]))
         heading: dict[str, object] = dict(zip(columns, columns, strict=True))
         write_text(file, _lines(columns, [heading, *rows]))
@@ -46,9 +48,11 @@ def csv_tracker(folder: Path) -> Iterator[Track]:
             with file.open("a", encoding="utf-8") as stream:
                 stream.write(_lines(columns, [row]))
         else:
-            write_all(recorded_epochs(folder))
+            # Not from the journal, which may know of epochs that are told of only later.
+            with file.open(encoding="utf-8", newline="") as stream:
+                write_all([*csv.DictReader(stream), row])
 
-    yield each_epoch(folder, write_all, write)
+    yield each_epoch(folder, begin, write)
 
 
 def _row(key: str, record: EpochRecord) -> dict[str, object]:
