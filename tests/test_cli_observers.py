@@ -38,9 +38,14 @@ def server(folder):
     finally:
         raise ConnectionError("the server is still gone")
 
+@contextmanager
+def dead(folder):
+    raise ConnectionError("no server is there")
+    yield
+
 @hookimpl
 def schedplan_trackers():
-    return {"server": server}
+    return {"server": server, "dead": dead}
 
 @hookimpl
 def schedplan_event(event):
@@ -147,6 +152,18 @@ def test_what_fails_is_told_no_more_and_training_goes_on(inside, what):
     told = (inside / "events.txt").read_text().split()
     assert told.count("EpochEvent") == len(recorded(inside / "other")), "the others are told"
     assert written(inside / "other") == recorded(inside / "other") != []
+
+
+def test_a_tracker_that_cannot_begin_is_told_nothing_and_training_goes_on(inside):
+    for _ in range(2):
+        said = run("run", "config.yaml", "--track", "dead", "--track", "lines")
+        message = (
+            "the tracker 'dead' fails and is told no more: ConnectionError: no server is there"
+        )
+        assert said.count(message) == 1
+    recordings = recorded(inside / "runs" / "demo")
+    lines = (inside / "runs" / "demo" / "lines.txt").read_text().splitlines()
+    assert lines == [" ".join(each) for each in recordings] != []
 
 
 def test_an_unknown_tracker_of_a_replay_is_refused_before_anything_is_made(inside):

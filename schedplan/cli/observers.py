@@ -10,12 +10,16 @@ from typing import Final, TypeAlias
 
 from schedplan.cli.progress import Display, log
 from schedplan.config import Setup
+from schedplan.errors import UsageError
 from schedplan.journal import RunFolder
 from schedplan.plugins import Plugins
 from schedplan.solver import Event, RunEvent
 from schedplan.trackers import Track, csv_tracker
 
-Trackers: TypeAlias = Mapping[str, Callable[[Path], AbstractContextManager[Track]]]
+MakeTracker: TypeAlias = Callable[[Path], AbstractContextManager[Track]]
+"""Makes a tracker of a run folder."""
+
+Trackers: TypeAlias = Mapping[str, MakeTracker]
 """What makes the trackers of a run folder, by name."""
 
 ALWAYS: Final[Trackers] = {"csv": csv_tracker}
@@ -70,9 +74,10 @@ def _tracked(folder: RunFolder, trackers: Trackers) -> Iterator[Track]:
     with ExitStack() as stack:
         tracks = []
         for name, make in trackers.items():
-            tracker = make(folder.path.absolute())
-            guarded = _Guarded(f"the tracker {name!r}", tracker.__enter__(), _AGAIN)
-            stack.push(partial(guarded.attempt, tracker.__exit__))
+            guarded = _Guarded(f"the tracker {name!r}", hint=_AGAIN)
+            # What it lacks or refuses is told before anything is trained; a server may be down.
+            place = folder.path.absolute()
+            guarded.attempt(_begin, guarded, make, place, stack, unless=UsageError)
             tracks.append(guarded)
 
         def track(event: Event) -> None:
@@ -80,6 +85,13 @@ def _tracked(folder: RunFolder, trackers: Trackers) -> Iterator[Track]:
                 each(event)
 
         yield track
+
+
+def _begin(guarded: _Guarded, make: MakeTracker, folder: Path, stack: ExitStack) -> None:
+    """Let a tracker begin, and end with the stack."""
+    tracker = make(folder)
+    guarded.observe = tracker.__enter__()
+    stack.push(partial(guarded.attempt, tracker.__exit__))
 
 
 class _Guarded:
@@ -91,18 +103,26 @@ class _Guarded:
         hint: what a person can do once it has raised.
     """
 
-    def __init__(self, what: str, observe: Track, hint: str = "") -> None:
-        self._what, self._observe, self._hint = what, observe, hint
+    def __init__(self, what: str, observe: Track = lambda event: None, hint: str = "") -> None:
+        self._what, self.observe, self._hint = what, observe, hint
         self._failed = False
 
     def __call__(self, event: Event) -> None:
         if not self._failed:
-            self.attempt(self._observe, event)
+            self.attempt(self.observe, event)
 
-    def attempt(self, do: Callable[..., object], *arguments: object) -> None:
-        """Do something for the observer; where that raises, say so, once."""
+    def attempt(
+        self,
+        do: Callable[..., object],
+        *arguments: object,
+        unless: type[Exception] | tuple[()] = (),
+    ) -> None:
+        """Do something for the observer; where that raises, say so, once, unless it is another's
+        to be told."""
         try:
             do(*arguments)
+        except unless:
+            raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             if not self._failed:
