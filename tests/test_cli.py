@@ -40,6 +40,21 @@ class Slow(SimulatedTrainer):
 """
 
 
+FORKING_TRAINER = """\
+import multiprocessing, signal, time
+from schedplan import SimulatedTrainer
+
+class Forking(SimulatedTrainer):
+    def train_epoch(self):
+        worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
+        worker.start()
+        worker.terminate()
+        worker.join()
+        assert worker.exitcode == -signal.SIGTERM
+        return super().train_epoch()
+"""
+
+
 BRIEF = ("--set", "axes.sampling=[uniform]", "--set", "axes.clip_length=[16, 32]")
 
 
@@ -47,6 +62,13 @@ BRIEF = ("--set", "axes.sampling=[uniform]", "--set", "axes.clip_length=[16, 32]
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "config.yaml").write_text(CONFIG)
     return tmp_path
+
+
+def test_what_a_trainer_forks_ends_when_it_is_terminated(folder):
+    (folder / "forking.py").write_text(FORKING_TRAINER)
+    one = ("--set", "search.budget.epochs=1", "--set", "trainer.use=forking:Forking")
+    result = schedplan("run", "config.yaml", *one, cwd=folder, code=3)
+    assert "failed" not in result.stderr
 
 
 def test_check_counts_the_papers_graph(folder):

@@ -7,6 +7,7 @@ resumable; 130 interrupted or terminated, resumable.
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import signal
 import sys
@@ -24,6 +25,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     arguments = _global_options_first(sys.argv[1:])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a batch system ends a job
+    os.register_at_fork(after_in_child=_end_when_terminated)
     try:
         _run(arguments)
     except KeyboardInterrupt:
@@ -32,6 +34,11 @@ def main() -> None:
         if exit_.code == _INTERRUPTED:
             _exit_interrupted()
         raise
+
+
+def _end_when_terminated() -> None:
+    """Let what a trainer forks, such as a pool of workers, end as it would without this program."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _exit_interrupted() -> None:
