@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from schedplan import Plan
 from schedplan.cli.app import app
+from schedplan.config.presets import preset_text
+from schedplan.errors import PluginError
 
 STRANGER = """\
 from schedplan import Plan, SimulatedTrainer, Stage
@@ -82,15 +84,26 @@ def test_presets_are_listed_with_what_they_hold(folder):
 
 def test_a_broken_preset_is_listed_with_what_is_wrong(folder, monkeypatch):
     """In this process."""
-    broken = '{"small": lambda: CONFIG.replace("rate", ""), "dear": lambda: 1 / 0}'
+    broken = """{
+        "small": lambda: CONFIG.replace("rate", ""), "dear": lambda: 1 / 0, "none": lambda: None
+    }"""
     install(folder, "worse", STRANGER.replace('{"small": lambda: CONFIG}', broken))
     shutil.rmtree(folder / "stranger-1.0.dist-info")
     monkeypatch.syspath_prepend(folder)
     listed = CliRunner().invoke(app, ["presets", "-f", "json"]).stdout
     holds = {each["preset"]: each["holds"] for each in json.loads(listed)["presets"]}
-    assert holds["dear"] == "cannot be used: division by zero"
+    assert holds["dear"] == (
+        "cannot be used: --preset dear: the plug-in 'worse' cannot make it: "
+        "ZeroDivisionError: division by zero"
+    )
+    assert holds["none"] == (
+        "cannot be used: --preset none: the plug-in 'worse' has made None; "
+        "allowed: the text of a configuration"
+    )
     assert holds["small"].startswith("cannot be used: --preset small:")
     assert holds["known"] == "2 stages, 4 epochs"
+    with pytest.raises(PluginError, match="--preset dear: the plug-in 'worse' cannot make it"):
+        preset_text("dear")
 
 
 def test_a_preset_is_printed_as_a_file_that_does_the_same(folder):

@@ -260,6 +260,16 @@ def test_options_are_shown_as_users_write_them(typed):
     assert "typed_late" not in sys.modules
 
 
+def test_options_that_cannot_be_shown_are_told_with_whose_they_are(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    install(
+        tmp_path, "lazy", TYPED.replace("default_factory=dict", "default_factory=lambda: 1 / 0")
+    )
+    (facts,) = [each for each in plugin_facts() if each["plugin"] == "lazy"]
+    message = "the options of 'careful', which the plug-in 'lazy' adds, cannot be shown: ZeroDiv"
+    assert facts["error"].startswith(message)
+
+
 def test_a_plug_in_by_name_is_shown_with_all_its_options(typed):
     assert option_facts("typed")[0] == {
         "adds": "trainers",

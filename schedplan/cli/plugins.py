@@ -14,7 +14,7 @@ from rich.table import Table
 from schedplan.cli.arguments import Form
 from schedplan.cli.tables import Format, make_table, print_data
 from schedplan.config.options import signature_of
-from schedplan.errors import UsageError
+from schedplan.errors import PluginError, UsageError
 from schedplan.plugins import BUILT_IN, KINDS, Entry, Kind, Plugins, installed
 
 _CONFIGURED: set[Kind] = {"trainers", "axis_kinds", "rules", "estimators"}
@@ -75,7 +75,7 @@ def option_facts(name: str) -> list[dict[str, str | None]]:
     """
     rows: list[dict[str, str | None]] = []
     for kind, added, entry in _additions(name):
-        options = [option._asdict() for option in _options(entry.load())] if entry else []
+        options = [option._asdict() for option in _options(entry, entry.load())] if entry else []
         none = dict.fromkeys(Option._fields)
         rows += [{"adds": kind, "name": added, **option} for option in options or [none]]
     return rows
@@ -103,10 +103,23 @@ def _additions(name: str) -> Iterator[tuple[str, str, Entry | None]]:
 
 
 def _known_options(entry: Entry) -> list[str] | None:
-    return None if isinstance(entry.factory, str) else list(map(str, _options(entry.factory)))
+    factory = entry.factory
+    return None if isinstance(factory, str) else list(map(str, _options(entry, factory)))
 
 
-def _options(factory: Callable[..., Any]) -> Iterator[Option]:
+def _options(entry: Entry, factory: Callable[..., Any]) -> list[Option]:
+    """Return the options of what a plug-in adds; PluginError where its defaults raise."""
+    try:
+        return list(_each_option(factory))
+    except (Exception, SystemExit) as error:  # the code is somebody else's
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(
+            f"the options of {entry.name!r}, which the plug-in {entry.plugin!r} adds, cannot be "
+            f"shown: {reason}"
+        ) from error
+
+
+def _each_option(factory: Callable[..., Any]) -> Iterator[Option]:
     made = _made_defaults(factory)
     for name, parameter in signature_of(factory).parameters.items():
         default = made.get(name, parameter.default)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from schedplan.errors import PluginError, did_you_mean
+from schedplan.errors import PluginError, SchedplanError, did_you_mean
 from schedplan.plan import Plan
 from schedplan.plugins import Entry, offered
 from schedplan.yaml_file import Document, parse_yaml
@@ -23,7 +23,7 @@ def preset_config(name: str) -> Document:
     Raises:
         PluginError: if there is none; the message names the nearest.
     """
-    return parse_yaml(_find("configs", name).load()(), preset_place(name))
+    return parse_yaml(_config_text(_find("configs", name)), preset_place(name))
 
 
 def preset_plan(name: str) -> Plan:
@@ -32,7 +32,7 @@ def preset_plan(name: str) -> Plan:
     Raises:
         PluginError: if there is none; the message names the nearest.
     """
-    plan: Plan = _find("plans", name).load()()
+    plan: Plan = _made(_find("plans", name), Plan, "a `Plan`")
     return plan
 
 
@@ -46,14 +46,34 @@ def preset_text(name: str) -> str:
     if name in plans:
         return preset_plan(name).as_yaml()
     if name in configs:
-        text: str = configs[name].load()()
-        return text
+        return _config_text(configs[name])
     raise _unknown(name, [*configs, *plans])
 
 
 def preset_place(name: str) -> str:
     """Return what messages about a preset begin with."""
     return f"--preset {name}"
+
+
+def _config_text(entry: Entry) -> str:
+    text: str = _made(entry, str, "the text of a configuration")
+    return text
+
+
+def _made(entry: Entry, kind: type, allowed: str) -> Any:
+    """Return what a plug-in makes for a preset; PluginError where that is no good."""
+    where, whose = preset_place(entry.name), f"the plug-in {entry.plugin!r}"
+    make = entry.load()
+    try:
+        made = make()
+    except SchedplanError:
+        raise
+    except (Exception, SystemExit) as error:  # the code is somebody else's
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"{whose} cannot make it: {reason}", where=where) from error
+    if not isinstance(made, kind):
+        raise PluginError(f"{whose} has made {made!r}", where=where, allowed=allowed)
+    return made
 
 
 def _find(kind: _Kind, name: str) -> Entry:
