@@ -54,6 +54,17 @@ def test_params_at_goes_through_the_stages_epoch_by_epoch(plan):
             plan.params_at(outside)
 
 
+@given(plan=plans)
+def test_a_plan_names_its_hyperparameters_and_those_that_change(plan):
+    held = [stage.params for stage in plan.path]
+    assert sorted(plan.names) == sorted({name for params in held for name in params})
+    assert [name for name in plan.names if name in held[0]] == list(held[0])
+    first, *rest = (stage.params for stage in plan.stages)
+    for name in plan.names:
+        same = all(params.get(name) == first.get(name) for params in rest)
+        assert (name in plan.changing) is not same
+
+
 @given(plan=plans, prices=st.lists(st.integers(0, 99), min_size=4, max_size=4), data=st.data())
 def test_a_plan_costs_what_its_epochs_do_one_by_one(plan, prices, data):
     priced = zip(plan.stages, prices, strict=False)

@@ -10,6 +10,7 @@ from schedplan.knees import Mode
 from schedplan.report.content import Content, Training
 from schedplan.report.costs import StateCost, by_state
 from schedplan.report.text import exact
+from schedplan.space import names_in
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Table:
 
 def stage_table(content: Content) -> Table:
     """Return the stages of the answer."""
-    names = list(dict.fromkeys(name for step in content.steps for name in step.params))
+    names = names_in(step.params for step in content.steps)
     is_replay = content.view is None
     again = any(step.again is not None for step in content.steps)
     scores = ["planned#", "measured then#"] if is_replay else ["fitted#", "measured#"]
