@@ -14,7 +14,7 @@ from schedplan.space import names_in
 
 
 @dataclass(frozen=True)
-class Link:
+class Anchor:
     """A text that leads to the element called `target`, if there is one."""
 
     text: str
@@ -36,7 +36,7 @@ class Amount:
     value: float
 
 
-Cell: TypeAlias = str | int | float | Amount | Link | Share | Training | None
+Cell: TypeAlias = str | int | float | Amount | Anchor | Share | Training | None
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,9 @@ def name_of(training: Training) -> str:
     return f"{training.source} \N{RIGHTWARDS ARROW} {training.target}{suffix}"
 
 
-def link(training: Training, ids: Mapping[str, str]) -> Link:
+def link(training: Training, ids: Mapping[str, str]) -> Anchor:
     """Return the name of a training, leading to its curve."""
-    return Link(name_of(training), ids.get(training.key))
+    return Anchor(name_of(training), ids.get(training.key))
 
 
 def _origin(content: Content) -> Iterator[tuple[str, Any]]:
