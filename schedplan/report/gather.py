@@ -56,7 +56,12 @@ def of_search(
         steps=tuple(_step(each, again.get(each.target)) for each in _kept(path)),
         plan=plan,
         view=GraphView.of(
-            graph, found.outcomes, found.path, "", metric, mode, begun_trainings(folder)
+            graph,
+            found.outcomes,
+            found.path,
+            metric=metric,
+            mode=mode,
+            begun=begun_trainings(folder),
         ),
         cost=options.cost,
         front={file.stem: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))},
