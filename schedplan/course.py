@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,13 +16,12 @@ from schedplan.executors import DeviceExecutor, SerialExecutor
 from schedplan.journal import (
     Outcome,
     RunFolder,
-    TransitionFolder,
     copy_folder,
     is_sound,
     publish_folder,
 )
 from schedplan.knees import FixedEpochs
-from schedplan.plan import Plan
+from schedplan.plan import Plan, Stage
 from schedplan.trainer import TrainerFactory, derive_seed
 from schedplan.transition import Assignment, EpochEvent, RetryEvent, Training, TransitionEvent
 
@@ -71,8 +71,23 @@ def replay(
     return tuple(outcomes[1 if plan.initial else 0 :])
 
 
+def stages_by_key(plan: Plan) -> dict[str, Stage]:
+    """Return `plan.path` in its order, by the names of the trainings in a replay's run folder.
+
+    These are `stage-01`, `stage-02`, ..., after a `stage-00` for `plan.initial` if there is one.
+
+    Example:
+        >>> from schedplan import Stage
+        >>> stage = Stage("0.1", {"rate": 0.1}, epochs=3, score=0.9, observed=0.8, seed=1)
+        >>> list(stages_by_key(Plan("demo", "top1", "max", score=0.9, stages=(stage, stage))))
+        ['stage-01', 'stage-02']
+    """
+    numbered = enumerate(plan.path, start=1 if plan.initial is None else 0)
+    return {f"stage-{number:02d}": stage for number, stage in numbered}
+
+
 class _Course:
-    """Training along a plan; stages have the numbers 1, 2, ..., the initial one is 0."""
+    """Training along a plan."""
 
     def __init__(
         self,
@@ -83,7 +98,8 @@ class _Course:
         executor: Executor,
         on_event: Observer,
     ) -> None:
-        self.stages = dict(enumerate(plan.path, start=1 if plan.initial is None else 0))
+        self._stages = stages_by_key(plan)
+        self._before = {key: before for before, key in pairwise(self._stages)}
         self._plan, self._trainer, self._run = plan, trainer, run
         self._seed, self._on_event = seed, on_event
         self._crew = TrainingCrew(executor, run, on_event)
@@ -97,44 +113,42 @@ class _Course:
         """
         outcomes: list[Outcome] = []
         try:
-            for number in self.stages:
-                outcomes.append(self._outcome(number))
+            for key in self._stages:
+                outcomes.append(self._outcome(key))
                 if len(outcomes) > 1 and outcomes[-2].snapshot != outcomes[-1].snapshot:
                     self._run.remove(str(outcomes[-2].snapshot))
             if outcomes and not is_sound(self._run.path / str(outcomes[-1].snapshot)):
                 self._run.remove(str(outcomes[-1].snapshot))
-                outcomes[-1] = self._trained(number)
+                outcomes[-1] = self._trained(key)
         finally:
             self._crew.stop()
         return outcomes
 
-    def _outcome(self, number: int) -> Outcome:
-        stage, folder = self.stages[number], self._folder(number)
+    def _outcome(self, key: str) -> Outcome:
+        stage, folder = self._stages[key], self._run.transition(key)
         known = folder.outcome()
         if known is None or known.status == "failed":
-            return self._trained(number)
+            return self._trained(key)
         folder.tidy(known)  # an earlier session may have been killed before it did
-        self._on_event(TransitionEvent(folder.key, stage.params, known, known=True))
+        self._on_event(TransitionEvent(key, stage.params, known, known=True))
         return known
 
-    def _trained(self, number: int) -> Outcome:
+    def _trained(self, key: str) -> Outcome:
         """Train a stage and publish how it has ended."""
-        stage, folder = self.stages[number], self._folder(number)
-        self._on_event(TransitionEvent(folder.key, stage.params))
-        outcome = folder.publish(*self._train(number))
-        self._on_event(TransitionEvent(folder.key, stage.params, outcome))
+        stage = self._stages[key]
+        self._on_event(TransitionEvent(key, stage.params))
+        outcome = self._run.transition(key).publish(*self._train(key))
+        self._on_event(TransitionEvent(key, stage.params, outcome))
         if outcome.status != "done" or outcome.snapshot is None:
-            raise RunFailedError(f"stage {number} ({stage.state}) failed: {outcome.reason}")
+            raise RunFailedError(f"{key} ({stage.state}) failed: {outcome.reason}")
         return outcome
 
-    def _folder(self, number: int) -> TransitionFolder:
-        return self._run.transition(f"stage-{number:02d}")
-
-    def _train(self, number: int) -> tuple[Outcome, int]:
+    def _train(self, key: str) -> tuple[Outcome, int]:
         """Return how training a stage ends, however often the process that does it is lost; and
         the number of the attempt."""
-        before = self._folder(number - 1).outcome() if number - 1 in self.stages else None
-        stage, key = self.stages[number], self._folder(number).key
+        source = self._before.get(key)
+        before = self._run.transition(source).outcome() if source else None
+        stage = self._stages[key]
         seed = stage.seed if self._seed is None else derive_seed(self._seed, key)
         training = Training(self._run, key, before.identity if before else None, seed)
         while True:
@@ -156,8 +170,8 @@ class _Course:
             if ended:
                 return ended, training.attempt
             self._on_event(RetryEvent(key, str(result)))
-            if before and not (self._run.path / str(before.snapshot)).is_dir():
-                before = self._trained(number - 1)
+            if source and before and not (self._run.path / str(before.snapshot)).is_dir():
+                before = self._trained(source)
 
 
 def confirm(

@@ -15,7 +15,7 @@ from schedplan.transition import Assignment, EpochEvent, Observer, advance
 Work = TypeVar("Work")
 Answer = TypeVar("Answer")
 
-Result: TypeAlias = Outcome | WorkerLostError | DamagedSnapshotError
+SliceResult: TypeAlias = Outcome | WorkerLostError | DamagedSnapshotError
 """What has come of a slice."""
 
 LOOK: Final = 1.0
@@ -164,7 +164,7 @@ class TrainingCrew(Crew[Assignment, Outcome]):
         self.begin(assignment, advance, assignment, observe, devices=devices, near=key)
         self._reader.skip(key, assignment.trained + 1)
 
-    def ended(self) -> Iterator[tuple[Assignment, Result]]:
+    def ended(self) -> Iterator[tuple[Assignment, SliceResult]]:
         """Wait until a slice has ended; yield what has come of each that has.
 
         Raises:
@@ -181,7 +181,7 @@ class TrainingCrew(Crew[Assignment, Outcome]):
         for assignment, future in ended:
             yield assignment, self._result(future)
 
-    def _result(self, future: Future[Outcome]) -> Result:
+    def _result(self, future: Future[Outcome]) -> SliceResult:
         try:
             return future.result()
         except (WorkerLostError, DamagedSnapshotError) as error:

@@ -17,6 +17,7 @@ from schedplan.journal import (
     write_text,
 )
 from schedplan.knees import Mode
+from schedplan.space import changing_in, names_in
 from schedplan.trainer import derive_seed
 from schedplan.yaml_file import dump_yaml, read_yaml
 
@@ -111,6 +112,16 @@ class Plan:
         """All that a replay goes through: the stages between `initial` and `final`."""
         ends = self.initial, *self.stages, self.final
         return tuple(stage for stage in ends if stage is not None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hyperparameters of `path`, those of its first stage first."""
+        return names_in(stage.params for stage in self.path)
+
+    @property
+    def changing(self) -> tuple[str, ...]:
+        """Those that are not the same in all `stages`, also where only some of these have them."""
+        return changing_in([stage.params for stage in self.stages])
 
     @property
     def confirmation_seed(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -331,6 +331,30 @@ class Space:
 
 INITIAL = State((), Space(axes=()))
 """S0, the model before any training: the one state of the space without axes."""
+
+
+def names_in(settings: Iterable[Params]) -> tuple[str, ...]:
+    """Return the hyperparameters that any of the settings has, in the order of their appearance.
+
+    Example:
+        >>> names_in([{"rate": 0.1}, {"rate": 0.1, "batch": 8}])
+        ('rate', 'batch')
+    """
+    return tuple(dict.fromkeys(name for params in settings for name in params))
+
+
+def changing_in(settings: Sequence[Params]) -> tuple[str, ...]:
+    """Return those of `names_in` whose values are not all equal; None where a setting lacks one.
+
+    Example:
+        >>> changing_in([{"rate": 0.1}, {"rate": 0.1, "batch": 8}])
+        ('batch',)
+    """
+    return tuple(
+        name
+        for name in names_in(settings)
+        if any(params.get(name) != settings[0].get(name) for params in settings)
+    )
 
 
 def _check_name(kind: str, name: object) -> None:

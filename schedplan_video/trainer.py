@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 
+from schedplan.checks import require_whole
 from schedplan.errors import UsageError
 from schedplan_video import engine
 from schedplan_video.config import StageSettings, check_defaults, stage_settings
-from schedplan_video.data.loader import TIME_LIMIT, EpochSampler, check_time_limit
+from schedplan_video.data.epoch_sampler import EpochSampler
+from schedplan_video.data.loader import TIME_LIMIT, check_time_limit
 from schedplan_video.data.manifest import Manifest, log_skipped, read_manifest
 from schedplan_video.data.processes import usual_workers
 from schedplan_video.data.splits import split_names
@@ -45,7 +47,7 @@ class VideoTrainer:
 
     Several processes train one network together, each on its own device. As long as all batches of
     an epoch are equally large, N processes with an `accumulation` of a compute what one with N a
-    would, up to rounding; see `data.loader.EpochSampler` for the others.
+    would, up to rounding; see `data.epoch_sampler.EpochSampler` for the others.
 
     Args:
         manifest: CSV file that lists the videos; RGB, or optical flow made by `data.flow`.
@@ -70,7 +72,7 @@ class VideoTrainer:
         workers: processes that decode videos, for each one that trains; by default one per core,
             but 4 at most; 0 decodes in that itself. See `data.loader.ClipLoader` for what a script
             with workers must do.
-        time_limit: seconds that they may keep a batch waiting, up to a week.
+        time_limit: seconds that they may keep a batch waiting, from 1 to a week.
         device: `auto`, `cpu`, `cuda` or `cuda:N`. `cuda` is one GPU for each process.
         precision: what the bulk of the network computes in: `float32`, `bfloat16`, `float16` (with
             scaled gradients), or `auto`, see `engine.find_precision`.
@@ -281,8 +283,8 @@ class VideoTrainer:
 
     def _check_machine(self) -> None:
         """Check the options that are about machines."""
-        if self.workers is not None and self.workers < 0:
-            raise UsageError(f"workers is {self.workers}", allowed="0 or more", path=("workers",))
+        if self.workers is not None:
+            require_whole("workers", self.workers, at_least=0, error=UsageError)
         check_time_limit(self.time_limit)
         engine.find_precision(self.precision, torch.device("cpu"))
         for name, used in {

@@ -16,3 +16,6 @@ PLAN = make_plan(
     ({"learning_rate": 0.1, "batch_size": 4}, 2),
     ({"learning_rate": 0.01, "batch_size": 4}, 2),
 )
+
+LATE = make_plan(({"learning_rate": 0.1}, 2), ({"learning_rate": 0.1, "batch_size": 8}, 1))
+"""Changes what its first stage does not have."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from plans import PLAN, make_plan
+from plans import LATE, PLAN, make_plan
 
 from schedplan.adapters.lightning import PlanCallback
 from schedplan.errors import PlanError
@@ -148,8 +148,11 @@ def test_a_trainer_that_does_not_follow_the_plan_is_refused(model, options, mess
 
 
 def test_a_plan_that_nothing_follows_is_refused():
-    with pytest.raises(PlanError, match="changes batch_size, which nothing here sets; give a func"):
-        PlanCallback(PLAN)
+    for plan in (PLAN, LATE):
+        with pytest.raises(
+            PlanError, match="changes batch_size, which nothing here sets; give a function"
+        ):
+            PlanCallback(plan)
     with pytest.raises(PlanError, match="did you mean 'learning_rate'"):
         PlanCallback(PLAN, rate="learningrate", on_stage=print)
 

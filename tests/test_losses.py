@@ -62,7 +62,7 @@ def test_a_replay_that_failed_by_losses_goes_on_from_its_last_snapshot(tmp_path)
     expected = replay(plan, NOISY, tmp_path / "whole")
     run = partial(replay, plan, NOISY, tmp_path / "run", on_event=events.append)
     run_once = Losing(2, epochs=2)
-    with pytest.raises(RunFailedError, match=r"stage 1 .* failed: 3 times, the process was lost"):
+    with pytest.raises(RunFailedError, match=r"stage-01 .* failed: 3 times, the process was lost"):
         run(executor=Chain(run_once, Losing(3)))
     assert epochs(events)[-1] == ("stage-01", 4)
     events.clear()

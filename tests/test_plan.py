@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from test_solver import kinetics
 
 from schedplan import Patience, Plan, Problem, SimulatedTrainer, Stage, confirm, replay, solve
+from schedplan.course import stages_by_key
 from schedplan.errors import PlanError, RunFailedError, RunFolderError
+from schedplan.journal import RunFolder
 from schedplan.transition import TransitionEvent
 
 stages = st.builds(
@@ -52,6 +54,17 @@ def test_params_at_goes_through_the_stages_epoch_by_epoch(plan):
     for outside in (-1, plan.epochs):
         with pytest.raises(PlanError, match=f"no epoch {outside}; allowed: 0 to"):
             plan.params_at(outside)
+
+
+@given(plan=plans)
+def test_a_plan_names_its_hyperparameters_and_those_that_change(plan):
+    held = [stage.params for stage in plan.path]
+    assert sorted(plan.names) == sorted({name for params in held for name in params})
+    assert [name for name in plan.names if name in held[0]] == list(held[0])
+    first, *rest = (stage.params for stage in plan.stages)
+    for name in plan.names:
+        same = all(params.get(name) == first.get(name) for params in rest)
+        assert (name in plan.changing) is not same
 
 
 @given(plan=plans, prices=st.lists(st.integers(0, 99), min_size=4, max_size=4), data=st.data())
@@ -107,7 +120,19 @@ def test_a_replay_needs_nothing_of_the_search_and_reaches_its_score(tmp_path):
     assert [outcome.epoch for outcome in outcomes] == [stage.epochs for stage in plan.stages]
     assert outcomes[-1].score == pytest.approx(plan.score)
     assert (tmp_path / "replay" / "model" / "simulated.json").exists()
+    trained = [training.key for training in RunFolder(tmp_path / "replay").trainings()]
+    assert trained == list(stages_by_key(loaded))
     assert replay(loaded, problem.trainer, tmp_path / "replay") == outcomes, "nothing is trained"
+
+
+def test_stages_are_numbered_from_the_initial_one():
+    stage, none = (Stage("a", {}, epochs, score=None, observed=None, seed=0) for epochs in (1, 0))
+    plan = Plan("a", "top1", "max", 0.5, stages=(stage,) * 100, final=none)
+    whole = replace(plan, initial=none)
+    assert list(stages_by_key(whole)) == ["stage-00", *stages_by_key(plan)]
+    assert list(stages_by_key(plan))[8:10] == ["stage-09", "stage-10"]
+    assert list(stages_by_key(plan))[-1] == "stage-101"
+    assert tuple(stages_by_key(whole).values()) == whole.path
 
 
 def test_a_replay_does_not_mix_with_another_run(tmp_path):
@@ -129,7 +154,7 @@ def test_a_plan_is_confirmed_by_training_along_it_with_other_seeds(tmp_path):
 
 def test_a_confirmation_that_was_cut_off_goes_on(tmp_path):
     problem, plan = solved(tmp_path)
-    with pytest.raises(RunFailedError, match="stage 2"):
+    with pytest.raises(RunFailedError, match="stage-02"):
         confirm(plan, BreaksLater, tmp_path / "confirm")
     events = []
     confirmed = confirm(plan, problem.trainer, tmp_path / "confirm", on_event=events.append)
@@ -181,7 +206,7 @@ class BreaksLater(SimulatedTrainer):
 
 def test_a_stage_that_fails_is_named(tmp_path):
     _, plan = solved(tmp_path)
-    with pytest.raises(RunFailedError, match=r"stage 2 \(.*\) failed: RuntimeError: no luck"):
+    with pytest.raises(RunFailedError, match=r"stage-02 \(.*\) failed: RuntimeError: no luck"):
         replay(plan, BreaksLater, tmp_path / "replay")
 
 

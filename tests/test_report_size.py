@@ -76,7 +76,7 @@ def test_a_page_of_a_thousand_trainings_stays_below_ten_megabytes(tmp_path):
     assert graph.transitions >= 1000
     trainings = tuple(trained(*each) for each in enumerate(graph.dag.edges))
     outcomes = {training.key: outcome(training) for training in trainings}
-    view = GraphView.of(graph, outcomes, (), "", "top1", "max")
+    view = GraphView.of(graph, outcomes, (), metric="top1", mode="max")
     content = Content("long", "top1", "max", {"name": "long"}, trainings, (), view=view)
     write_report(tmp_path / "page.html", content)
     text = (tmp_path / "page.html").read_text()

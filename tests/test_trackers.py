@@ -36,17 +36,15 @@ GRAPH = build_graph(
 
 
 class Talkative(SimulatedTrainer):
-    """Reports a loss of training, and one more metric from the second transition on."""
-
-    begun = 0
+    """Reports a loss of training, and one more metric where it begins from a model."""
 
     def begin(self, params, start, seed):
-        type(self).begun += 1
         super().begin(params, start, seed)
+        self.metrics = {"loss": 0.5} if start is None else {"loss": 0.5, "late": 1.0}
 
     def train_epoch(self):
         super().train_epoch()
-        return {"loss": 0.5, **({"late": 1.0} if self.begun > 1 else {})}
+        return self.metrics
 
 
 class Confusing(SimulatedTrainer):
@@ -100,8 +98,11 @@ def test_a_metric_that_comes_late_has_a_column(tmp_path):
     assert_complete(tmp_path)
     rows = written(tmp_path)
     assert list(rows[0])[:4] == ["training", "epoch", "score", "seconds"]
-    assert {row["train_late"] for row in rows} == {"", "1.0"}
-    assert {row["train_loss"] for row in rows if row["epoch"] != "0"} == {"0.5"}
+    trained = [row for row in rows if row["epoch"] != "0"]
+    assert {row["train_loss"] for row in trained} == {"0.5"}
+    from_scratch = [row["training"].startswith("S0__") for row in trained]
+    assert {*from_scratch} == {True, False}
+    assert [row["train_late"] for row in trained] == ["" if new else "1.0" for new in from_scratch]
 
 
 def test_an_epoch_that_is_told_of_late_is_there_once(tmp_path):

@@ -72,13 +72,7 @@ class Schedule:
     @property
     def others(self) -> list[str]:
         """The hyperparameters besides the learning rate that are not the same in all stages."""
-        first = self.plan.stages[0].params
-        return [
-            name
-            for name in first
-            if name != self.rate
-            and any(stage.params.get(name) != first[name] for stage in self.plan.stages)
-        ]
+        return [name for name in self.plan.changing if name != self.rate]
 
     @property
     def stages(self) -> list[list[Any]]:

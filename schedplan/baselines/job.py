@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schedplan.course import Observer, replay
+from schedplan.course import Observer, replay, stages_by_key
 from schedplan.errors import RunFailedError, RunFolderError
 from schedplan.journal import RunFolder, remove_folder, write_text
 from schedplan.plan import Plan
@@ -76,8 +76,8 @@ class Job:
             )
         except RunFailedError as error:
             return self.failed(str(error))
-        stages = RunFolder(self.folder).trainings()
-        *_, last = sorted(stages, key=lambda stage: (len(stage.key), stage.key))
+        *_, key = stages_by_key(self.plan)
+        last = RunFolder(self.folder).transition(key)
         result = self._result(last.records()[-1].metrics)
         write_text(self.folder / _RESULT, json.dumps(vars(result)) + "\n")
         self._tidy()

@@ -103,8 +103,7 @@ def _number(plan: Plan, epoch: int) -> int:
 
 
 def _csv(plan: Plan, path: Path | None, rate: str) -> str:
-    names = list(dict.fromkeys(name for stage in plan.stages for name in stage.params))
-    taken = {"epoch", "stage"} & set(names)
+    taken = {"epoch", "stage"} & set(plan.names)
     if taken:
         raise PlanError(
             f"the plan has a hyperparameter {taken.pop()!r}, the name of another column",
@@ -112,10 +111,11 @@ def _csv(plan: Plan, path: Path | None, rate: str) -> str:
         )
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["epoch", "stage", *names])
+    writer.writerow(["epoch", "stage", *plan.names])
     for epoch in range(plan.epochs):
         params = plan.params_at(epoch)
-        writer.writerow([epoch, _number(plan, epoch), *(_cell(params.get(name)) for name in names)])
+        cells = (_cell(params.get(name)) for name in plan.names)
+        writer.writerow([epoch, _number(plan, epoch), *cells])
     return stream.getvalue()
 
 

@@ -85,11 +85,10 @@ def _flat(stated: object) -> str:
 
 def plan_table(plan: Plan) -> Group:
     """Show a plan, a row per stage."""
-    names = list(dict.fromkeys(name for stage in plan.path for name in stage.params))
     rows = [
         (
             None if stage is plan.final else number,
-            *(exact(stage.params.get(name)) for name in names),
+            *(exact(stage.params.get(name)) for name in plan.names),
             stage.epochs,
             stage.score,
             stage.observed,
@@ -98,7 +97,7 @@ def plan_table(plan: Plan) -> Group:
     ]
     table = make_table(
         plan_title(plan),
-        ["stage#", *names, "epochs#", f"{plan.metric} (fitted)#", "measured#"],
+        ["stage#", *plan.names, "epochs#", f"{plan.metric} (fitted)#", "measured#"],
         rows,
     )
     note = "the last row: where the plan ends and is measured; no epoch there was worth keeping"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from schedplan.report import palette
 from schedplan.report.canvas import Canvas, Font, Pen
 from schedplan.report.geometry import arc
-from schedplan.report.labels import Label, place_labels
+from schedplan.report.labels import ArrowLabel, place_labels
 from schedplan.report.layout import Layout, is_table
 from schedplan.report.marks import badge, cross, draw_box, draw_ring, note
 from schedplan.report.panel import Panel, Point, Sizes
@@ -102,20 +102,20 @@ class Diagram:
             return f"in each state: {', '.join([' · '.join(axes), *best])}" if best else ""
         return f"in each state, from above: {', '.join([*axes, *best])}"
 
-    def _labels(self, routes: Sequence[Route]) -> Iterator[Label]:
+    def _labels(self, routes: Sequence[Route]) -> Iterator[ArrowLabel]:
         for number, route in enumerate(routes):
             arrow = route.arrow
             if arrow.status == "failed":
-                yield Label(cross(), number, needed=True)
+                yield ArrowLabel(cross(), number, needed=True)
             elif arrow.chosen and arrow.epochs is not None:
-                yield Label(badge(str(arrow.epochs)), number, needed=True)
+                yield ArrowLabel(badge(str(arrow.epochs)), number, needed=True)
             elif self._is_crowded:
                 continue
             elif arrow.begun is not None:
-                yield Label(note(str(arrow.begun)), number, needed=False)
+                yield ArrowLabel(note(str(arrow.begun)), number, needed=False)
             elif arrow.score is not None:
                 text = f"{arrow.epochs} · {self._as_text(arrow.score)}"
-                yield Label(note(text), number, needed=False)
+                yield ArrowLabel(note(text), number, needed=False)
 
     def _pen(self, arrow: Arrow) -> Pen:
         if arrow.chosen:

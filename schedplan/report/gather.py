@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from schedplan.course import stages_by_key
 from schedplan.graph import StateGraph, Transition
 from schedplan.journal import Outcome, RunFolder, TransitionFolder, transition_key
 from schedplan.knees import KneeEstimator
@@ -55,7 +56,12 @@ def of_search(
         steps=tuple(_step(each, again.get(each.target)) for each in _kept(path)),
         plan=plan,
         view=GraphView.of(
-            graph, found.outcomes, found.path, "", metric, mode, begun_trainings(folder)
+            graph,
+            found.outcomes,
+            found.path,
+            metric=metric,
+            mode=mode,
+            begun=begun_trainings(folder),
         ),
         cost=options.cost,
         front={file.stem: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))},
@@ -68,7 +74,8 @@ def of_replay(folder: RunFolder, plan: Plan) -> Content:
     Raises:
         RunFolderError: a file is damaged; the message names it.
     """
-    pairs = [(stage, _stage_training(folder, key, stage)) for key, stage in _keys(plan)]
+    stages = stages_by_key(plan)
+    pairs = [(stage, _stage_training(folder, key, stage)) for key, stage in stages.items()]
     return Content(
         name=plan.name,
         metric=plan.metric,
@@ -155,12 +162,6 @@ def _step(training: Training, again: float | None) -> Step:
     )
 
 
-def _keys(plan: Plan) -> Iterator[tuple[str, Stage]]:
-    """Yield the stages of a replay, and the names of their trainings, see `schedplan.replay`."""
-    for number, stage in enumerate(plan.path, start=1 if plan.initial is None else 0):
-        yield f"stage-{number:02d}", stage
-
-
 def _stage_training(folder: RunFolder, key: str, stage: Stage) -> Training:
     return _read(Training(key, "", stage.state, stage.params), folder.transition(key))[0]
 
@@ -170,5 +171,6 @@ def _confirmed(folder: RunFolder, plan: Plan) -> dict[str, float]:
     if plan.confirmed is None:
         return {}
     place = RunFolder(folder.confirmation)
-    found = {stage.state: place.transition(key).outcome() for key, stage in _keys(plan)}
+    stages = stages_by_key(plan)
+    found = {stage.state: place.transition(key).outcome() for key, stage in stages.items()}
     return {state: outcome.scores[-1] for state, outcome in found.items() if outcome}

@@ -19,7 +19,7 @@ _SAMPLES = np.linspace(0, 1, 33)
 
 
 @dataclass(frozen=True)
-class Label:
+class ArrowLabel:
     """A mark wanted on an arrow.
 
     Attributes:
@@ -34,7 +34,7 @@ class Label:
 
 
 def place_labels(
-    labels: Iterable[Label], routes: Sequence[Route], taken: Array
+    labels: Iterable[ArrowLabel], routes: Sequence[Route], taken: Array
 ) -> Iterator[tuple[Mark, Point]]:
     """Yield the marks that there is room for, and their middles.
 

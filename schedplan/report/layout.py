@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from schedplan.graph import StateGraph
 from schedplan.report.layers import depths, layered
 from schedplan.report.panel import Panel, Point, Sizes
-from schedplan.report.table import Table
+from schedplan.report.table import StateTable
 from schedplan.space import INITIAL, State
 
 _ASPECT = 1.5
@@ -41,7 +41,7 @@ def lay_out(graph: StateGraph, axes: Sequence[str], sizes: Sizes) -> Layout:
     """Return the places of all states of `graph`, whose moving axes are `axes`."""
     groups = _divide(graph, axes)
     if is_table(axes):
-        table = Table.of(graph, axes, sizes)
+        table = StateTable.of(graph, axes, sizes)
         starts = set(graph.starts)
         panels = [
             table.panel(group, [s for s in group if s in starts]) for group in groups.values()

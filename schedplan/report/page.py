@@ -18,7 +18,7 @@ from schedplan.report.picture import Picture
 from schedplan.report.schedule_picture import schedule_picture
 from schedplan.report.sections import (
     Amount,
-    Link,
+    Anchor,
     Share,
     cost_table,
     front_table,
@@ -169,7 +169,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["plain"] = _plain
-    kinds = {"amount": Amount, "link": Link, "share": Share, "training": Training}
+    kinds = {"amount": Amount, "link": Anchor, "share": Share, "training": Training}
     for name, kind in kinds.items():
         environment.tests[name] = lambda value, kind=kind: isinstance(value, kind)
     return environment

@@ -14,6 +14,7 @@ from schedplan.report.chart import Chart
 from schedplan.report.content import Content, Step
 from schedplan.report.picture import AnyCanvas, Picture
 from schedplan.report.text import counted, widest, width
+from schedplan.space import changing_in, names_in
 
 _WIDTH: Final = 9.5
 _MARGIN: Final = 0.15
@@ -33,7 +34,8 @@ _BORDER = Pen(palette.SOFT, 0.7, "dotted")
 def schedule_picture(content: Content) -> Picture:
     """Return the picture of an answer that has an epoch at least."""
     steps = [step for step in content.steps if step.epochs]
-    names = moving(steps)
+    settings = [step.params for step in steps]
+    names = changing_in(settings) or names_in(settings)
     ends = [0, *accumulate(step.epochs for step in steps)]
 
     def draw(sheet: type[AnyCanvas]) -> AnyCanvas:
@@ -56,17 +58,6 @@ def schedule_picture(content: Content) -> Picture:
     words = "; then ".join(_in_words(step, names) for step in steps)
     title = f"{content.name}: {counted(content.epochs, 'epoch')} in {counted(len(steps), 'stage')}"
     return Picture(title, f"{words}.", draw)
-
-
-def moving(steps: Sequence[Step]) -> list[str]:
-    """Return the hyperparameters that change along the steps, all of them if none does."""
-    names = list(dict.fromkeys(name for step in steps for name in step.params))
-    changing = [
-        name
-        for name in names
-        if any(step.params.get(name) != steps[0].params.get(name) for step in steps)
-    ]
-    return changing or names
 
 
 def _draw_scores(

@@ -10,10 +10,11 @@ from schedplan.knees import Mode
 from schedplan.report.content import Content, Training
 from schedplan.report.costs import StateCost, by_state
 from schedplan.report.text import exact
+from schedplan.space import names_in
 
 
 @dataclass(frozen=True)
-class Link:
+class Anchor:
     """A text that leads to the element called `target`, if there is one."""
 
     text: str
@@ -35,7 +36,7 @@ class Amount:
     value: float
 
 
-Cell: TypeAlias = str | int | float | Amount | Link | Share | Training | None
+Cell: TypeAlias = str | int | float | Amount | Anchor | Share | Training | None
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Table:
 
 def stage_table(content: Content) -> Table:
     """Return the stages of the answer."""
-    names = list(dict.fromkeys(name for step in content.steps for name in step.params))
+    names = names_in(step.params for step in content.steps)
     is_replay = content.view is None
     again = any(step.again is not None for step in content.steps)
     scores = ["planned#", "measured then#"] if is_replay else ["fitted#", "measured#"]
@@ -193,9 +194,9 @@ def name_of(training: Training) -> str:
     return f"{training.source} \N{RIGHTWARDS ARROW} {training.target}{suffix}"
 
 
-def link(training: Training, ids: Mapping[str, str]) -> Link:
+def link(training: Training, ids: Mapping[str, str]) -> Anchor:
     """Return the name of a training, leading to its curve."""
-    return Link(name_of(training), ids.get(training.key))
+    return Anchor(name_of(training), ids.get(training.key))
 
 
 def _origin(content: Content) -> Iterator[tuple[str, Any]]:

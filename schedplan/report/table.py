@@ -44,7 +44,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Table:
+class StateTable:
     """A table, the same for all panels of a graph.
 
     Attributes:
@@ -60,7 +60,7 @@ class Table:
     margin: float
 
     @classmethod
-    def of(cls, graph: StateGraph, axes: Sequence[str], sizes: Sizes) -> Table:
+    def of(cls, graph: StateGraph, axes: Sequence[str], sizes: Sizes) -> StateTable:
         """Return the table over at most two `axes`, the names of those that move."""
         rows, columns = [Scale(), Scale(), *(Scale.of(graph, name) for name in axes)][-2:]
         arcs = any(map(columns, graph.starts)) or _has_jump(graph)

@@ -79,9 +79,10 @@ class GraphView:
         graph: StateGraph,
         outcomes: Mapping[str, Outcome],
         path: Iterable[Transition],
-        title: str,
+        *,
         metric: str,
         mode: Mode,
+        title: str = "",
         begun: Mapping[str, int] = {},
     ) -> GraphView:
         """Gather what is known; `outcomes` and the epochs of what is `begun` go by

@@ -66,4 +66,5 @@ def write_graph(
             f"a graph cannot be written as {file.name!r}",
             allowed=f"names that end in {', '.join(_FORMATS)}",
         )
-    write_bytes(file, render(GraphView.of(graph, outcomes, path, title, metric, mode, begun)))
+    view = GraphView.of(graph, outcomes, path, metric=metric, mode=mode, title=title, begun=begun)
+    write_bytes(file, render(view))

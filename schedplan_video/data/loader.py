@@ -1,8 +1,7 @@
-"""Batches of clips: in an order that can be repeated, shared out to ranks, read by workers.
+"""Batches of clips, read by workers.
 
-An epoch's order is a function of (seed, epoch), whatever the number of ranks and workers. torch's
-`DataLoader` does the reading ahead and the pinning of memory; what is added here is a time limit,
-and that every error says which videos were being read.
+torch's `DataLoader` does the reading ahead and the pinning of memory; what is added here is a time
+limit, and that every error says which videos were being read.
 
 Workers are forked by a server that has imported what they need and done nothing else: a fork of
 this process would take over half of what its threads, of PyAV and torch, were at.
@@ -11,26 +10,26 @@ this process would take over half of what its threads, of PyAV and torch, were a
 from __future__ import annotations
 
 import multiprocessing
-import os
-import pickle
 import re
 from collections.abc import Callable, Generator, Iterator, Set
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from functools import cached_property, partial
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from threading import Thread
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
+from torch.utils.data import DataLoader, default_collate
 
+from schedplan.checks import require_number, require_whole
 from schedplan.errors import SchedplanError, UsageError
 
 from .dataset import ClipDataset, Item
+from .epoch_sampler import EpochSampler
 from .processes import interrupts_blocked
+from .reading import Reading, begin_work
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Clips (B, T, C, H, W) uint8, labels (B,) and rows (B,); clips of one video stand together."""
@@ -38,7 +37,7 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 TIME_LIMIT = 300.0
 """Seconds for which a batch may keep waiting; the decoder gives up on a single video before."""
 
-_LONGEST = 604800.0
+_LONGEST = 7 * 24 * 3600.0  # seconds: a week, which the timers of all systems can count
 _DYING = 2.0  # seconds from what tells of a death to the death, at most
 _DEATH = re.compile(r"DataLoader worker \(pid\(s\) ([\d, ]+)\) exited unexpectedly")
 
@@ -69,8 +68,8 @@ class ClipLoader:
             decodes in this process.
         rank: which share of the rows is wanted, from 0.
         world_size: number of shares.
-        time_limit: seconds that workers may keep a batch waiting, up to a week; without workers,
-            only the decoder's own limit holds.
+        time_limit: seconds that workers may keep a batch waiting, from 1 to a week; without
+            workers, only the decoder's own limit holds.
         pin_memory: whether batches lie in page-locked memory, from which a GPU can take them while
             it computes.
 
@@ -94,8 +93,7 @@ class ClipLoader:
         time_limit: float = TIME_LIMIT,
         pin_memory: bool = False,
     ) -> None:
-        _check(batch_size >= 1, "batch_size", batch_size, "1 or more")
-        _check(workers >= 0, "workers", workers, "0 or more")
+        require_whole("workers", workers, at_least=0, error=UsageError)
         check_time_limit(time_limit)
         self._dataset, self._workers, self._time_limit = dataset, workers, time_limit
         self._order = EpochSampler(
@@ -113,7 +111,7 @@ class ClipLoader:
             num_workers=workers,
             multiprocessing_context=_server() if workers else None,
             persistent_workers=workers > 0,
-            worker_init_fn=_begin_work,
+            worker_init_fn=begin_work,
             pin_memory=pin_memory,
             collate_fn=_collate,
             generator=torch.Generator(),  # or it would draw from torch's own
@@ -226,127 +224,8 @@ class ClipLoader:
             for process in multiprocessing.active_children():
                 if process.pid in old:
                     process.kill()
-        self._begun, self._reading = False, _Reading(self._dataset, self._workers)
+        self._begun, self._reading = False, Reading(self._dataset, self._workers)
         self._batches = self._load(self._reading)
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """One rank's share of the rows of a dataset, each with the epoch: `(epoch, row)`.
-
-    Ranks take turns: in evaluation row by row, in training batch by batch. So rank r of N has every
-    N-th batch, from the r-th on, of those that a single rank would have. Ranks that average
-    gradients must train equally many batches; what is left when not every rank can have a full one
-    is shared out evenly as smaller batches. Only if fewer rows than ranks are left, those are left
-    out of the epoch, and others each time.
-
-    Args:
-        rows: number of rows.
-        shuffle: whether this is training; if not, the rows come in order, and all of them.
-        seed: of the shuffling.
-        batch_size: rows of a batch; has no part in evaluation.
-        rank: which share, from 0.
-        world_size: number of shares.
-
-    Raises:
-        UsageError: a rank that is none, or more ranks than rows to shuffle.
-
-    Example:
-        >>> list(EpochSampler(3, shuffle=False, seed=0, rank=0, world_size=2))
-        [(0, 0), (0, 2)]
-    """
-
-    def __init__(
-        self,
-        rows: int,
-        *,
-        shuffle: bool,
-        seed: int,
-        batch_size: int = 1,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        _check(world_size >= 1, "world_size", world_size, "1 or more")
-        _check(0 <= rank < world_size, "rank", rank, f"0 to {world_size - 1}")
-        if shuffle and rows < world_size:
-            raise UsageError(
-                f"{rows} videos cannot be shared out to {world_size} ranks",
-                hint="use fewer ranks",
-            )
-        self.rows = rows
-        self.shuffle = shuffle
-        self.seed = seed
-        self.batch_size = batch_size
-        self.rank = rank
-        self.world_size = world_size
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return len(self._share(np.arange(self.rows)))
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        rows = np.arange(self.rows)
-        if self.shuffle:
-            rows = np.random.default_rng((self.seed, self.epoch)).permutation(rows)
-        return iter([(self.epoch, row) for row in self._share(rows).tolist()])
-
-    def _share(self, rows: np.ndarray) -> np.ndarray:
-        if not self.shuffle:
-            return rows[self.rank :: self.world_size]
-        turns = len(rows) // (self.world_size * self.batch_size)
-        full, rest = np.split(rows, [turns * self.world_size * self.batch_size])
-        dealt = full.reshape(turns, self.world_size, self.batch_size)[:, self.rank].ravel()
-        if len(rest) < self.world_size:
-            return dealt
-        return np.concatenate([dealt, np.array_split(rest, self.world_size)[self.rank]])
-
-
-class _Reading(Dataset[Any]):
-    """A dataset that notes what each worker is reading, and whose errors are items.
-
-    What a worker process raises, torch turns into an error with a traceback for a message; what it
-    returns arrives as it is.
-    """
-
-    def __init__(self, dataset: ClipDataset, workers: int) -> None:
-        self.dataset = dataset
-        # Process and row of each worker, in memory that they share with this process.
-        self._now = torch.full((workers, 2), -1).share_memory_()
-
-    @cached_property
-    def _packed(self) -> bytes:
-        """The dataset, pickled once for all workers: large ones take a second or two."""
-        return pickle.dumps(self.dataset)
-
-    def __getstate__(self) -> tuple[torch.Tensor, bytes]:
-        return self._now, self._packed
-
-    def __setstate__(self, state: tuple[torch.Tensor, bytes]) -> None:
-        self._now, self.dataset = state[0], pickle.loads(state[1])
-
-    def __getitem__(self, key: tuple[int, int]) -> Item | SchedplanError:
-        worker = get_worker_info()
-        if worker:
-            self._now[worker.id, 1] = key[1]
-        try:
-            return self.dataset[key]
-        except SchedplanError as error:
-            return error
-        finally:
-            if worker:
-                self._now[worker.id, 1] = -1
-
-    def sign_in(self, worker: int) -> None:
-        """Note which process a worker is."""
-        self._now[worker, 0] = os.getpid()
-
-    @property
-    def processes(self) -> set[int]:
-        """Those that have begun to work."""
-        return {process for process, _ in self._now.tolist() if process >= 0}
-
-    def rows(self, processes: Set[int]) -> list[int]:
-        """Return the rows being read by some processes."""
-        return [row for process, row in self._now.tolist() if row >= 0 and process in processes]
 
 
 def _server() -> BaseContext:
@@ -354,21 +233,6 @@ def _server() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
-
-
-def _begin_work(worker: int) -> None:
-    """Sign in, and see to it that this process does not outlive the one that it works for.
-
-    torch sees only whether the parent is alive, and that is the server.
-    """
-    get_worker_info().dataset.sign_in(worker)
-    employer = multiprocessing.parent_process()
-    Thread(target=_end_with, args=(employer.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
 
 
 def _settle(result: Future[_T], work: Callable[[], _T]) -> None:
@@ -392,9 +256,4 @@ def _collate(items: list[Item | SchedplanError]) -> Batch | SchedplanError:
 
 def check_time_limit(seconds: float) -> None:
     """Raise `UsageError` unless so long can be waited for a batch."""
-    _check(0 < seconds <= _LONGEST, "time_limit", seconds, f"above 0, {_LONGEST:g} at most")
-
-
-def _check(fits: bool, name: str, value: object, allowed: str) -> None:
-    if not fits:
-        raise UsageError(f"{name} is {value}", allowed=allowed, path=(name,))
+    require_number("time_limit", seconds, 1, _LONGEST, error=UsageError)
