@@ -99,6 +99,8 @@ class _Course:
         on_event: Observer,
     ) -> None:
         self._stages = stages_by_key(plan)
+        # All plans begin with the same seed, also where no epoch of their first training is kept.
+        self._steps = {key: f"stage-{n:02d}" for n, key in enumerate(self._stages, start=1)}
         self._before = {key: before for before, key in pairwise(self._stages)}
         self._plan, self._trainer, self._run = plan, trainer, run
         self._seed, self._on_event = seed, on_event
@@ -149,7 +151,7 @@ class _Course:
         source = self._before.get(key)
         before = self._run.transition(source).outcome() if source else None
         stage = self._stages[key]
-        seed = stage.seed if self._seed is None else derive_seed(self._seed, key)
+        seed = stage.seed if self._seed is None else derive_seed(self._seed, self._steps[key])
         training = Training(self._run, key, before.identity if before else None, seed)
         while True:
             assignment = Assignment(

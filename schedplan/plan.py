@@ -5,17 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from schedplan.errors import (
-    ConfigError,
-    PlanError,
-)
-from schedplan.journal import (
-    RunFolder,
-    write_text,
-)
+from schedplan.checks import require_whole
+from schedplan.errors import ConfigError, PlanError
+from schedplan.journal import RunFolder, write_text
 from schedplan.knees import Mode
 from schedplan.space import changing_in, names_in
 from schedplan.trainer import derive_seed
@@ -46,6 +42,8 @@ class Stage:
     observed: float | None
     seed: int
 
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -66,7 +64,8 @@ class Plan:
         provenance: where the plan comes from: configuration, versions, snapshot hash.
 
     Raises:
-        PlanError: one of `stages` has no epochs.
+        PlanError: one of `stages` has no epochs, `initial` or `final` has some, or a score is not
+            finite.
 
     Example:
         >>> stages = (
@@ -91,10 +90,19 @@ class Plan:
     confirmed: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
     def __post_init__(self) -> None:
+        _require_finite("", self, "score", "confirmed")
         for number, stage in enumerate(self.stages):
-            if stage.epochs < 1:
-                raise PlanError(f"stages.{number}.epochs is {stage.epochs}", allowed="1 or more")
+            place = f"stages.{number}."
+            require_whole(f"{place}epochs", stage.epochs, at_least=1, error=PlanError)
+            _require_finite(place, stage, "score", "observed")
+        for place, end in {"initial.": self.initial, "final.": self.final}.items():
+            if end is not None:
+                if end.epochs != 0:
+                    raise PlanError(f"{place}epochs is {end.epochs!r}", allowed="0")
+                _require_finite(place, end, "score", "observed")
 
     @property
     def epochs(self) -> int:
@@ -228,3 +236,10 @@ class Plan:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise PlanError(f"{place}: {first['msg']}", where=where) from error
+
+
+def _require_finite(place: str, holder: Plan | Stage, *names: str) -> None:
+    for name in names:
+        score = getattr(holder, name)
+        if score is not None and not isfinite(score):
+            raise PlanError(f"{place}{name} is {score!r}", allowed="a finite number, or none")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import asdict, replace
 from functools import partial
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -15,26 +17,28 @@ from schedplan.errors import PlanError, RunFailedError, RunFolderError
 from schedplan.journal import RunFolder
 from schedplan.transition import TransitionEvent
 
-stages = st.builds(
+scores = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+make_stages = partial(
+    st.builds,
     Stage,
     state=st.text(max_size=10),
     params=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3),
-    epochs=st.integers(1, 20),
-    score=st.none() | st.floats(allow_nan=False),
-    observed=st.none() | st.floats(allow_nan=False),
+    score=scores,
+    observed=scores,
     seed=st.integers(0, 2**32 - 1),
 )
+stages, ends = make_stages(epochs=st.integers(1, 20)), make_stages(epochs=st.just(0))
 plans = st.builds(
     Plan,
     name=st.text(max_size=5),
     metric=st.just("top1"),
     mode=st.sampled_from(["max", "min"]),
-    score=st.none() | st.floats(allow_nan=False),
+    score=scores,
     stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
-    initial=st.none() | stages,
-    final=st.none() | stages,
+    initial=st.none() | ends,
+    final=st.none() | ends,
     complete=st.booleans(),
-    confirmed=st.none() | st.floats(allow_nan=False),
+    confirmed=scores,
     provenance=st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
 )
 
@@ -78,6 +82,9 @@ def test_a_plan_costs_what_its_epochs_do_one_by_one(plan, prices, data):
     assert (plan.cost("price"), plan.cost(None, epochs)) == (sum(costs), epochs)
 
 
+STAGE = asdict(Stage("a", {}, 1, 0.5, 0.5, 0))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -86,12 +93,20 @@ def test_a_plan_costs_what_its_epochs_do_one_by_one(plan, prices, data):
         ({"mode": "most"}, "mode"),
         ({"score": "high"}, "score"),
         ({"metric": None}, "metric"),
+        ({"scor": 0.5}, "scor: Unexpected"),
+        ({"score": math.nan}, "score is nan; allowed: a finite number, or none"),
+        ({"confirmed": -math.inf}, "confirmed is -inf"),
+        ({"stages": [{**STAGE, "epochs": 0}]}, r"stages\.0\.epochs is 0; allowed: .* at least 1"),
+        ({"stages": [{**STAGE, "rate": 1}]}, r"stages\.0\.rate: Unexpected"),
+        ({"stages": [{**STAGE, "observed": math.inf}]}, r"stages\.0\.observed is inf"),
+        ({"initial": STAGE}, r"initial\.epochs is 1; allowed: 0"),
+        ({"final": {**STAGE, "epochs": -4}}, r"final\.epochs is -4; allowed: 0"),
+        ({"final": {**STAGE, "epochs": 0, "score": math.nan}}, r"final\.score is nan"),
     ],
 )
 def test_a_file_that_holds_no_plan_is_refused_with_the_place(tmp_path, change, message):
     file = tmp_path / "plan.yaml"
-    stage = Stage("a", {}, 1, 0.5, 0.5, 0)
-    facts = Plan("a", "top1", "max", 0.5, (stage,)).as_dict() | change
+    facts = Plan("a", "top1", "max", 0.5, (Stage(**STAGE),)).as_dict() | change
     file.write_text(yaml.safe_dump(facts))
     with pytest.raises(PlanError, match=rf"plan\.yaml: .*{message}"):
         Plan.load(file)
@@ -210,12 +225,27 @@ def test_a_stage_that_fails_is_named(tmp_path):
         replay(plan, BreaksLater, tmp_path / "replay")
 
 
-def test_a_stage_without_epochs_is_refused_where_the_plan_is_made_and_where_it_is_read(tmp_path):
+class Begun(SimulatedTrainer):
+    """Notes what seed a model is made with."""
+
+    seeds: ClassVar[list[int]] = []
+
+    def begin(self, params, start, seed):
+        if start is None:
+            self.seeds.append(seed)
+        super().begin(params, start, seed)
+
+
+def test_with_one_seed_all_plans_begin_with_the_same_weights(tmp_path):
+    _, plan = solved(tmp_path)
+    first = replace(plan.stages[0], epochs=0)
+    for name, each in {"plain": plan, "initial": replace(plan, initial=first)}.items():
+        replay(each, Begun, tmp_path / name, seed=3)
+    assert len(Begun.seeds) == 2
+    assert len(set(Begun.seeds)) == 1
+
+
+def test_a_stage_without_epochs_is_refused_where_a_plan_is_made():
     stage = Stage("a", {}, 0, score=None, observed=None, seed=0)
-    with pytest.raises(PlanError, match=r"stages\.0\.epochs is 0; allowed: 1 or more"):
+    with pytest.raises(PlanError, match=r"stages\.0\.epochs is 0; allowed: .* at least 1"):
         Plan("demo", "top1", "max", score=None, stages=(stage,))
-    file = tmp_path / "plan.yaml"
-    Plan("demo", "top1", "max", score=None, stages=(replace(stage, epochs=7),)).save(file)
-    file.write_text(file.read_text().replace("epochs: 7", "epochs: 0"))
-    with pytest.raises(PlanError, match=r"plan\.yaml: stages\.0\.epochs is 0"):
-        Plan.load(file)
