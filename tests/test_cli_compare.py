@@ -279,12 +279,35 @@ def test_a_metric_that_is_not_finite_is_told_and_loses_no_table(folder, monkeypa
     assert best["scores"]["top1"]["mean"] > 0
 
 
-def test_the_plan_is_judged_by_what_is_held_out(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    command = ["compare", "config.yaml", "--seeds", "3", "--epochs", "4,12"]
-    shown = CliRunner().invoke(app, command, catch_exceptions=False).stdout
-    facts = json.loads(CliRunner().invoke(app, [*command, "-f", "json"]).stdout)
-    own, tuned = (group["held_out"] for group in facts["groups"][:2])
-    lead = own["mean"] - tuned["mean"]
-    word = "better" if lead >= 0 else "worse"
-    assert f"The plan is {abs(lead):.2g} {word} in top1 than the best by hand" in shown
+def judged(own: float, tuned: float, mode: str, reported: str) -> dict:
+    """Return the facts of a comparison for top1 in which nothing but the held out scores differ."""
+
+    def group(name: str, mean: float) -> dict:
+        search = {"epochs": 20, "cost": 20.0, "seconds": 1.0}
+        held_out = {"mean": mean, "std": 0.1, "values": []}
+        known = {"group": name, "best": None, "held_out": held_out, "failures": []}
+        return {**known, "strategies": 1, "search": search, "searches": [{"search": search}]}
+
+    known = {"name": "demo", "metric": "top1", "cost_unit": None, "seeds": 3, "strategies": []}
+    groups = [group("plan", own), group("hand-tuned", tuned)]
+    return {**known, "mode": mode, "report": reported, "groups": groups}
+
+
+@pytest.mark.parametrize(
+    ("own", "tuned", "mode", "metric", "words"),
+    [
+        (0.7, 0.5, "max", "top1", "0.2 better in top1 than the best by hand"),
+        (0.5, 0.55, "max", "top1", "0.05 worse in top1"),
+        (0.7, 0.5, "min", "top1", "0.2 worse in top1"),
+        (0.5, 0.55, "min", "top1", "0.05 better in top1"),
+        (0.7, 0.5, "max", "loss", "0.2 higher in loss than the best by hand"),
+        (0.5, 0.55, "max", "loss", "0.05 lower in loss"),
+        (0.7, 0.5, "min", "test", "0.2 higher in test"),
+    ],
+)
+def test_the_plan_is_judged_by_what_is_held_out(own, tuned, mode, metric, words):
+    """Whether high or low is better is known of the metric alone that was planned for."""
+    noise = "beyond" if "0.2" in words else "within"
+    sentence = " ".join(told(judged(own, tuned, mode, metric)).split())
+    assert f"The plan is {words}" in sentence
+    assert f"both held out, {noise} the spread of 0.1;" in sentence

@@ -346,15 +346,23 @@ def _verdict(facts: Mapping[str, Any]) -> Iterator[str]:
     own, others = planned["held_out"], tuned["held_out"]
     if own is None or others is None or None in (own["std"], others["std"]):
         return
-    lead = own["mean"] - others["mean"] if facts["mode"] == "max" else others["mean"] - own["mean"]
-    noise = max(own["std"], others["std"])
+    lead, noise = own["mean"] - others["mean"], max(own["std"], others["std"])
     size = "within" if abs(lead) <= noise else "beyond"
     times = tuned["search"]["epochs"] / planned["search"]["epochs"]
     yield (
-        f"The plan is {abs(lead):.2g} {'better' if lead >= 0 else 'worse'} in {facts['report']} "
-        f"than the best by hand, both held out, {size} the spread of {noise:.2g}; trying all by "
-        f"hand took {times:.3g} times as many epochs as finding the plan."
+        f"The plan is {abs(lead):.2g} {_side(lead, facts)} in {facts['report']} than the best by "
+        f"hand, both held out, {size} the spread of {noise:.2g}; trying all by hand took "
+        f"{times:.3g} times as many epochs as finding the plan."
     )
+
+
+def _side(lead: float, facts: Mapping[str, Any]) -> str:
+    """Return whether a score that is higher by `lead` is better; of a metric that was not planned
+    for, nobody knows, and it is just higher."""
+    if facts["report"] != facts["metric"]:
+        return "higher" if lead >= 0 else "lower"
+    gain = lead if facts["mode"] == "max" else -lead
+    return "better" if gain >= 0 else "worse"
 
 
 def _in_words(found: Facts | None) -> str | None:
