@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, stdev
@@ -243,6 +245,18 @@ def test_only_another_metric_of_a_population_is_held_out(compared, tmp_path):
     for facts, marked in ((own, True), (other, False)):
         draw_comparison(tmp_path / "a.svg", facts)
         assert ("(chosen by its score)" in (tmp_path / "a.svg").read_text()) is marked
+
+
+def test_a_metric_of_a_population_that_is_not_finite_is_no_score(compared):
+    searched, found = compared
+    vague = replace(evolved(2), metrics={"top1": 0.6, "loss": math.nan})
+    facts = compare_facts([searched] * 2, found, [evolved(1), vague], "loss")
+    population = facts["groups"][-1]
+    assert population["held_out"] is population["best"]["scores"]["loss"] is None
+    assert population["best"]["scores"]["top1"]["values"] == [0.5, 0.6]
+    json.dumps(facts, allow_nan=False)
+    assert "not finite" in told(facts)
+    assert "by this very score" not in told(facts)
 
 
 def test_a_population_that_fails_is_a_row(compared, monkeypatch):

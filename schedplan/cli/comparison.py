@@ -150,10 +150,7 @@ def _populations(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts
     if failures:
         return {**facts, "best": None, "held_out": None, "search": None}
     took = _mean([vars(each) for each in evolved])
-    reached = {
-        name: _scores([each.metrics[name] for each in evolved])
-        for name in dict.fromkeys((metric, report))
-    }
+    reached = {name: _scores(scores(evolved, name)) for name in dict.fromkeys((metric, report))}
     return {
         **facts,
         "best": {
@@ -334,7 +331,7 @@ def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
         "cosine. The time of strategies leaves out what is measured before a stage's first epoch."
     )
     for group in facts["groups"]:
-        if group["group"] == "pbt" and group["best"] and not group["held_out"]:
+        if group["group"] == "pbt" and group["best"] and facts["report"] == facts["metric"]:
             yield "pbt: the best member by this very score and seed, so that nothing is held out."
         for failure in group["failures"]:
             yield f"{group['group']}: failed: {failure}"
