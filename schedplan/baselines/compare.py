@@ -75,7 +75,7 @@ def compare(
         on_event: called with a strategy, the number of its seed, and every event of training it;
             where that is in other processes, with epochs only.
         config: plain data that determine results, besides strategies and seeds.
-        incidental: options of the trainer that do not, see `RunFolder.configure`.
+        incidental: options of the trainer that do not, see `essence`.
 
     Raises:
         UsageError: what the user has to mend first, such as an unknown metric, or a strategy that

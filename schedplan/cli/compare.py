@@ -249,18 +249,16 @@ def evolve_all(
     config, longest = setup.config, max(each.plan.epochs for each in strategies)
     cost = setup.options.cost
     population = Population(setup.graph, config.metric, config.mode, members, longest, cost)
-    facts, place = trained_with(setup), folder.path / "compare"
-    for name in setup.incidental:
-        facts["trainer"].pop(name, None)
     with _at_work(setup, folder):
         log.info("training %d populations of %d members, %d epochs each", seeds, members, longest)
         return evolve(
             population,
             _seeds(setup, seeds),
             setup.trainer,
-            place,
+            folder.path / "compare",
             workers,
-            facts,
+            config=trained_with(setup),
+            incidental=setup.incidental,
             on_result=partial(_tell, population),
         )
 
