@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -15,10 +14,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from schedplan.baselines.results import load_result, save_result
 from schedplan.checks import require_whole
-from schedplan.errors import RunFailedError, RunFolderError, UsageError, missing
+from schedplan.errors import RunFailedError, UsageError, missing
 from schedplan.graph import StateGraph
-from schedplan.journal import copy_folder, essence, fingerprint, write_text
+from schedplan.journal import copy_folder, essence, fingerprint
 from schedplan.knees import Mode
 from schedplan.space import Space, State
 from schedplan.trainer import Metrics, TrainerFactory, derive_seed
@@ -192,9 +192,11 @@ def evolve(
     for number, seed in enumerate(seeds, start=1):
         facts = {**essence(config or {}, incidental), "population": population.facts, "seed": seed}
         file = place / f"seed-{number}-{fingerprint(facts)[:12]}.json"
-        evolved = _known(file) or _trained(population, trainer, seed, workers)
-        if not evolved.failure:
-            write_text(file, json.dumps(vars(evolved)) + "\n")
+        evolved = load_result(file, Evolved, "remove the file to train the population again")
+        if evolved is None:
+            evolved = _trained(population, trainer, seed, workers)
+            if not evolved.failure:
+                save_result(file, evolved)
         on_result(number, evolved)
         found.append(evolved)
     return tuple(found)
@@ -213,18 +215,6 @@ def _trained(population: Population, trainer: TrainerFactory, seed: int, workers
     except Exception as error:  # of Ray, which raises its own
         reason = traceback.format_exception_only(error)[-1].strip()
         return Evolved({}, population.members, population.epochs, 0, 0.0, 0.0, reason)
-
-
-def _known(file: Path) -> Evolved | None:
-    try:
-        return Evolved(**json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        hint = "remove the file to train the population again"
-        raise RunFolderError(
-            f"a result cannot be read ({error})", where=str(file), hint=hint
-        ) from error
 
 
 def _train(
