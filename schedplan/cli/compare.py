@@ -19,6 +19,7 @@ from schedplan.baselines import (
     Population,
     ResultEvent,
     Strategy,
+    check_lengths,
     check_size,
     compare,
     evolve,
@@ -139,8 +140,10 @@ def check_population(members: int | None) -> None:
 
 
 def check_grid(setup: Setup, lengths: Sequence[int] | None) -> None:
-    """Raise UsageError if there are more hand-tuned strategies than can be trained."""
-    check_size(setup.graph, lengths or range(1, len(_TIMES) + 1))
+    """Raise UsageError if hand-tuned strategies are too long, or more than can be trained."""
+    if lengths is not None:
+        check_lengths(lengths)
+    check_size(setup.graph, len(lengths or _TIMES))
 
 
 def search_all(
