@@ -112,6 +112,11 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
         (["--epochs", "99999999999"], ["a strategy of 99999999999 epochs", "1 to 100,000"]),
         (["--metric", "top"], ["--metric top: the trainer does not report the metric 'top'"]),
         (["--epochs", "10,none"], ["--epochs is '10,none'", "such as 128,192,256"]),
+        (
+            ["--pbt", "4", "--engine", "dask", "--scheduler", "tcp://nowhere:1"],
+            ["--pbt trains on this machine alone", "without --engine and --scheduler"],
+        ),
+        (["--pbt", "4", "--devices", "0,1"], ["without --devices", "nothing is trained twice"]),
         pytest.param(
             ["--pbt", "4"],
             ["the package 'ray' is not installed", "pip install 'schedplan[pbt]'"],

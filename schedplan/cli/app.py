@@ -309,7 +309,7 @@ def compare(
     _ = setup.problem, setup.options
     lengths, report = read_lengths(epochs), metric or setup.config.metric
     check_output(output, PICTURES)
-    check_population(pbt)
+    check_population(pbt, engine, scheduler, devices)
     check_grid(setup, lengths)
     engines = setup.plugins.get("executors", engine).load()
     make_executor = partial(engines, workers, devices, scheduler)

@@ -33,7 +33,7 @@ from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
-from schedplan.report.text import duration
+from schedplan.report.text import duration, listed
 from schedplan.solver import Event
 from schedplan.trainer import derive_seed
 from schedplan.transition import EpochEvent, unknown_metric
@@ -81,7 +81,8 @@ Members = Annotated[
         min=4,
         metavar="N",
         help="Also Population Based Training by Ray Tune, of so many members that train as long as "
-        "the longest strategy (needs pip install 'schedplan\\[pbt]').",
+        "the longest strategy: on this machine, --workers at a time, on a GPU each if there are "
+        "any (needs pip install 'schedplan\\[pbt]').",
         show_default=False,
     ),
 ]
@@ -133,10 +134,19 @@ def _not_measured(metric: str, known: Iterable[str]) -> SchedplanError:
     return unknown_metric(metric, known).at(f"--metric {metric}")
 
 
-def check_population(members: int | None) -> None:
-    """Raise MissingDependencyError if populations are asked for, and nothing can train them."""
-    if members is not None:
-        require_ray()
+def check_population(
+    members: int | None, engine: str, scheduler: str | None, devices: str | None
+) -> None:
+    """Raise UsageError if populations are asked for where nothing can train them."""
+    if members is None:
+        return
+    stated = {"--engine": engine != "local", "--scheduler": scheduler, "--devices": devices}
+    if elsewhere := [name for name, value in stated.items() if value]:
+        raise UsageError(
+            f"--pbt trains on this machine alone, without {listed(elsewhere)}",
+            hint="compare with them first, and then with --pbt: nothing is trained twice",
+        )
+    require_ray()
 
 
 def check_grid(setup: Setup, lengths: Sequence[int] | None) -> None:
