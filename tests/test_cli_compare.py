@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from schedplan import Plan, SimulatedTrainer
-from schedplan.baselines import Compared, Evolved, Population
+from schedplan.baselines import Compared, Evolved, Population, Result
 from schedplan.cli.app import app
 from schedplan.cli.compare import Searched, compare_all, evolve_all, strategies_of
 from schedplan.cli.comparison import compare_facts, compare_table
@@ -29,6 +30,7 @@ from schedplan.config import load_config
 from schedplan.errors import UsageError
 from schedplan.executors import SerialExecutor
 from schedplan.journal import RunFolder
+from schedplan.report.text import duration
 
 CONFIG = """\
 name: demo
@@ -296,6 +298,44 @@ def test_a_metric_that_is_not_finite_is_told_and_loses_no_table(folder, monkeypa
     best = facts["groups"][1]["best"]
     assert best["scores"]["other"] is None
     assert best["scores"]["top1"]["mean"] > 0
+
+
+class Ticking(SimulatedTrainer):
+    """Takes a second of the clock for an epoch."""
+
+    clock = 0.0
+
+    def train_epoch(self):
+        Ticking.clock += 1
+        return super().train_epoch()
+
+
+def test_the_time_left_is_that_of_the_epochs_left(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("schedplan.cli.compare.monotonic", lambda: Ticking.clock)
+    changes = "--set", "trainer={use: 'test_cli_compare:Ticking'}", "--epochs", "2,30"
+
+    def told(seeds: int) -> list[tuple[str, str]]:
+        command = ["compare", "config.yaml", "--seeds", str(seeds), *changes]
+        heard = CliRunner().invoke(app, command, catch_exceptions=False).stderr
+        return re.findall(r"(\d+) epochs, seed \d: top1 [^;\s]+(?:; (.*) left)?", heard)
+
+    def interrupt(file: Path, result: Result) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr("schedplan.baselines.job.save_result", interrupt)
+        assert told(1) == []
+    (trained, unknown), *first = told(1)  # the plan was trained before
+    assert (trained, unknown) == ("6", "")
+    further = told(3)
+    assert len(further) == 2 * (1 + len(first))
+    for lines in (first, further):
+        left = sum(int(epochs) for epochs, _ in lines)
+        assert left > 100
+        for epochs, shown in lines:
+            left -= int(epochs)
+            assert shown == duration(left)
 
 
 def judged(own: float, tuned: float, mode: str, reported: str) -> dict:

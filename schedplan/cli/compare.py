@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Final
 
 import typer
@@ -232,7 +232,7 @@ def compare_all(
         executor: where to train.
         report: a metric that has to be among those measured.
     """
-    progress = _Progress(len({each.key for each in strategies}) * seeds, setup, report)
+    progress = _Progress(strategies, seeds, setup, report)
     with _at_work(setup, folder), executor:
         return compare(
             strategies,
@@ -303,17 +303,20 @@ def _seeds(setup: Setup, count: int) -> list[int]:
 class _Progress:
     """Tells how far a comparison is."""
 
-    def __init__(self, total: int, setup: Setup, report: str) -> None:
-        self._total, self._done, self._trained = total, 0, 0
+    def __init__(
+        self, strategies: Sequence[Strategy], seeds: int, setup: Setup, report: str
+    ) -> None:
+        numbers = range(1, seeds + 1)
+        self._ahead = {(e.key, number): e.plan.epochs for e in strategies for number in numbers}
+        self._total, self._trained = len(self._ahead), 0
         self._metric, self._report = setup.config.metric, report
-        self._since = time.monotonic()
+        self._since = monotonic()
 
     def result(self, event: ResultEvent) -> None:
         """Tell a result; raise MetricError if it lacks what is to be reported."""
         result, strategy = event.result, event.strategy
-        self._done += 1
-        self._trained += not event.known
-        place = f"[{self._done}/{self._total}] {strategy.name}"
+        del self._ahead[strategy.key, event.number]
+        place = f"[{self._total - len(self._ahead)}/{self._total}] {strategy.name}"
         trained = f"{strategy.plan.epochs} epochs, seed {event.number}"
         if result.failure:
             log.warning("%s, %s: failed: %s", place, trained, result.failure)
@@ -322,16 +325,22 @@ class _Progress:
         elif event.known:
             log.debug("%s, %s: known from an earlier comparison", place, trained)
         else:
-            score, left = result.metrics[self._metric], duration(self._seconds_left())
-            log.info("%s, %s: %s %.4g; %s left", place, trained, self._metric, score, left)
+            score, left = result.metrics[self._metric], self._left_in_words()
+            log.info("%s, %s: %s %.4g%s", place, trained, self._metric, score, left)
 
     def event(self, strategy: Strategy, number: int, event: Event) -> None:
         """Tell an epoch."""
         if isinstance(event, EpochEvent):
+            if event.record.epoch > 0:
+                self._ahead[strategy.key, number] -= 1
+                self._trained += 1
             trained = f"{strategy.name}, {strategy.plan.epochs} epochs, seed {number}, {event.key}"
             epoch, score = event.record.epoch, event.record.score
             log.debug("%s: epoch %d %s %.4g", trained, epoch, self._metric, score)
 
-    def _seconds_left(self) -> float:
-        spent = time.monotonic() - self._since
-        return spent / self._trained * (self._total - self._done)
+    def _left_in_words(self) -> str:
+        """Return how long the epochs ahead take, at the speed of this session's, if it has any."""
+        if not self._trained:
+            return ""
+        pace = (monotonic() - self._since) / self._trained
+        return f"; {duration(pace * sum(self._ahead.values()))} left"
