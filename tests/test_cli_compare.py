@@ -349,7 +349,7 @@ def judged(own: float, tuned: float, mode: str, reported: str) -> dict:
 
     known = {"name": "demo", "metric": "top1", "cost_unit": None, "seeds": 3, "strategies": []}
     groups = [group("plan", own), group("hand-tuned", tuned)]
-    return {**known, "mode": mode, "report": reported, "groups": groups}
+    return {**known, "mode": mode, "reported": reported, "groups": groups}
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
-from schedplan.report.text import duration, listed
+from schedplan.report.text import counted, duration, listed
 from schedplan.solver import Event
 from schedplan.trainer import derive_seed
 from schedplan.transition import EpochEvent, unknown_metric
@@ -220,7 +220,7 @@ def compare_all(
     strategies: Sequence[Strategy],
     seeds: int,
     executor: Executor,
-    report: str,
+    reported: str,
 ) -> tuple[Compared, ...]:
     """Train along all strategies in the folder `compare` of a run; tell each result.
 
@@ -230,9 +230,9 @@ def compare_all(
         strategies: what to compare.
         seeds: how many seeds to train each with.
         executor: where to train.
-        report: a metric that has to be among those measured.
+        reported: a metric that has to be among those measured.
     """
-    progress = _Progress(strategies, seeds, setup, report)
+    progress = _Progress(strategies, seeds, setup, reported)
     with _at_work(setup, folder), executor:
         return compare(
             strategies,
@@ -263,7 +263,8 @@ def evolve_all(
     cost = setup.options.cost
     population = Population(setup.graph, config.metric, config.mode, members, longest, cost)
     with _at_work(setup, folder):
-        log.info("training %d populations of %d members, %d epochs each", seeds, members, longest)
+        asked = counted(seeds, "population"), members, counted(longest, "epoch")
+        log.info("training %s of %d members, %s each", *asked)
         return evolve(
             population,
             _seeds(setup, seeds),
@@ -283,7 +284,7 @@ def _tell(population: Population, number: int, evolved: Evolved) -> None:
     else:
         score, seconds = evolved.metrics[population.metric], duration(evolved.seconds)
         place = f"the population of seed {number}: {population.metric} {score:.4g}"
-        log.info("%s; %s epochs trained in %s", place, f"{evolved.epochs:,}", seconds)
+        log.info("%s; %s trained in %s", place, counted(evolved.epochs, "epoch"), seconds)
 
 
 @contextmanager
@@ -304,12 +305,13 @@ class _Progress:
     """Tells how far a comparison is."""
 
     def __init__(
-        self, strategies: Sequence[Strategy], seeds: int, setup: Setup, report: str
+        self, strategies: Sequence[Strategy], seeds: int, setup: Setup, reported: str
     ) -> None:
-        numbers = range(1, seeds + 1)
-        self._ahead = {(e.key, number): e.plan.epochs for e in strategies for number in numbers}
+        epochs = {each.key: each.plan.epochs for each in strategies}
+        # Those not trained yet, by strategy and the number of the seed.
+        self._ahead = {(key, seed + 1): epochs[key] for key in epochs for seed in range(seeds)}
         self._total, self._trained = len(self._ahead), 0
-        self._metric, self._report = setup.config.metric, report
+        self._metric, self._reported = setup.config.metric, reported
         self._since = monotonic()
 
     def result(self, event: ResultEvent) -> None:
@@ -317,11 +319,11 @@ class _Progress:
         result, strategy = event.result, event.strategy
         del self._ahead[strategy.key, event.number]
         place = f"[{self._total - len(self._ahead)}/{self._total}] {strategy.name}"
-        trained = f"{strategy.plan.epochs} epochs, seed {event.number}"
+        trained = f"{counted(strategy.plan.epochs, 'epoch')}, seed {event.number}"
         if result.failure:
             log.warning("%s, %s: failed: %s", place, trained, result.failure)
-        elif self._report not in result.metrics:
-            raise _not_measured(self._report, result.metrics)
+        elif self._reported not in result.metrics:
+            raise _not_measured(self._reported, result.metrics)
         elif event.known:
             log.debug("%s, %s: known from an earlier comparison", place, trained)
         else:
@@ -334,9 +336,9 @@ class _Progress:
             if event.record.epoch > 0:
                 self._ahead[strategy.key, number] -= 1
                 self._trained += 1
-            trained = f"{strategy.name}, {strategy.plan.epochs} epochs, seed {number}, {event.key}"
+            trained = f"{strategy.name}, {counted(strategy.plan.epochs, 'epoch')}, seed {number}"
             epoch, score = event.record.epoch, event.record.score
-            log.debug("%s: epoch %d %s %.4g", trained, epoch, self._metric, score)
+            log.debug("%s, %s: epoch %d %s %.4g", trained, event.key, epoch, self._metric, score)
 
     def _left_in_words(self) -> str:
         """Return how long the epochs ahead take, at the speed of this session's, if it has any."""
