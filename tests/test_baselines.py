@@ -128,7 +128,7 @@ def test_steps_take_each_value_for_equally_many_epochs(values, rest):
     [
         ([30, 0], "a strategy of 0 epochs; allowed: 1 to 100,000 epochs"),
         ([99999999999], "a strategy of 99999999999 epochs"),
-        ([], "no hand-tuned strategy"),
+        ([], "strategies have no lengths; allowed: one or more, 1 to 100,000 epochs"),
         (range(100, 200), "more than 2,000 hand-tuned strategies"),
     ],
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, stdev
@@ -17,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from schedplan import Plan, SimulatedTrainer
-from schedplan.baselines import Compared, Evolved, Population
+from schedplan.baselines import Compared, Evolved, Population, Result
 from schedplan.cli.app import app
 from schedplan.cli.compare import Searched, compare_all, evolve_all, strategies_of
 from schedplan.cli.comparison import compare_facts, compare_table
@@ -27,6 +30,7 @@ from schedplan.config import load_config
 from schedplan.errors import UsageError
 from schedplan.executors import SerialExecutor
 from schedplan.journal import RunFolder
+from schedplan.report.text import duration
 
 CONFIG = """\
 name: demo
@@ -110,6 +114,11 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
         (["--epochs", "99999999999"], ["a strategy of 99999999999 epochs", "1 to 100,000"]),
         (["--metric", "top"], ["--metric top: the trainer does not report the metric 'top'"]),
         (["--epochs", "10,none"], ["--epochs is '10,none'", "such as 128,192,256"]),
+        (
+            ["--pbt", "4", "--engine", "dask", "--scheduler", "tcp://nowhere:1"],
+            ["--pbt trains on this machine alone", "without --engine and --scheduler"],
+        ),
+        (["--pbt", "4", "--devices", "0,1"], ["without --devices", "nothing is trained twice"]),
         pytest.param(
             ["--pbt", "4"],
             ["the package 'ray' is not installed", "pip install 'schedplan[pbt]'"],
@@ -245,6 +254,18 @@ def test_only_another_metric_of_a_population_is_held_out(compared, tmp_path):
         assert ("(chosen by its score)" in (tmp_path / "a.svg").read_text()) is marked
 
 
+def test_a_metric_of_a_population_that_is_not_finite_is_no_score(compared):
+    searched, found = compared
+    vague = replace(evolved(2), metrics={"top1": 0.6, "loss": math.nan})
+    facts = compare_facts([searched] * 2, found, [evolved(1), vague], "loss")
+    population = facts["groups"][-1]
+    assert population["held_out"] is population["best"]["scores"]["loss"] is None
+    assert population["best"]["scores"]["top1"]["values"] == [0.5, 0.6]
+    json.dumps(facts, allow_nan=False)
+    assert "not finite" in told(facts)
+    assert "by this very score" not in told(facts)
+
+
 def test_a_population_that_fails_is_a_row(compared, monkeypatch):
     def fail(self: Population, *arguments: object) -> None:
         raise RuntimeError("Ray is out of memory")
@@ -279,12 +300,73 @@ def test_a_metric_that_is_not_finite_is_told_and_loses_no_table(folder, monkeypa
     assert best["scores"]["top1"]["mean"] > 0
 
 
-def test_the_plan_is_judged_by_what_is_held_out(folder, monkeypatch):
+class Ticking(SimulatedTrainer):
+    """Takes a second of the clock for an epoch."""
+
+    clock = 0.0
+
+    def train_epoch(self):
+        Ticking.clock += 1
+        return super().train_epoch()
+
+
+def test_the_time_left_is_that_of_the_epochs_left(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    command = ["compare", "config.yaml", "--seeds", "3", "--epochs", "4,12"]
-    shown = CliRunner().invoke(app, command, catch_exceptions=False).stdout
-    facts = json.loads(CliRunner().invoke(app, [*command, "-f", "json"]).stdout)
-    own, tuned = (group["held_out"] for group in facts["groups"][:2])
-    lead = own["mean"] - tuned["mean"]
-    word = "better" if lead >= 0 else "worse"
-    assert f"The plan is {abs(lead):.2g} {word} in top1 than the best by hand" in shown
+    monkeypatch.setattr("schedplan.cli.compare.monotonic", lambda: Ticking.clock)
+    changes = "--set", "trainer={use: 'test_cli_compare:Ticking'}", "--epochs", "2,30"
+
+    def told(seeds: int) -> list[tuple[str, str]]:
+        command = ["compare", "config.yaml", "--seeds", str(seeds), *changes]
+        heard = CliRunner().invoke(app, command, catch_exceptions=False).stderr
+        return re.findall(r"(\d+) epochs, seed \d: top1 [^;\s]+(?:; (.*) left)?", heard)
+
+    def interrupt(file: Path, result: Result) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr("schedplan.baselines.job.save_result", interrupt)
+        assert told(1) == []
+    (trained, unknown), *first = told(1)  # the plan was trained before
+    assert (trained, unknown) == ("6", "")
+    further = told(3)
+    assert len(further) == 2 * (1 + len(first))
+    for lines in (first, further):
+        left = sum(int(epochs) for epochs, _ in lines)
+        assert left > 100
+        for epochs, shown in lines:
+            left -= int(epochs)
+            assert shown == duration(left)
+
+
+def judged(own: float, tuned: float, mode: str, reported: str) -> dict:
+    """Return the facts of a comparison for top1 in which nothing but the held out scores differ."""
+
+    def group(name: str, mean: float) -> dict:
+        search = {"epochs": 20, "cost": 20.0, "seconds": 1.0}
+        held_out = {"mean": mean, "std": 0.1, "values": []}
+        known = {"group": name, "best": None, "held_out": held_out, "failures": []}
+        return {**known, "strategies": 1, "search": search, "searches": [{"search": search}]}
+
+    known = {"name": "demo", "metric": "top1", "cost_unit": None, "seeds": 3, "strategies": []}
+    groups = [group("plan", own), group("hand-tuned", tuned)]
+    return {**known, "mode": mode, "reported": reported, "groups": groups}
+
+
+@pytest.mark.parametrize(
+    ("own", "tuned", "mode", "metric", "words"),
+    [
+        (0.7, 0.5, "max", "top1", "0.2 better in top1 than the best by hand"),
+        (0.5, 0.55, "max", "top1", "0.05 worse in top1"),
+        (0.7, 0.5, "min", "top1", "0.2 worse in top1"),
+        (0.5, 0.55, "min", "top1", "0.05 better in top1"),
+        (0.7, 0.5, "max", "loss", "0.2 higher in loss than the best by hand"),
+        (0.5, 0.55, "max", "loss", "0.05 lower in loss"),
+        (0.7, 0.5, "min", "test", "0.2 higher in test"),
+    ],
+)
+def test_the_plan_is_judged_by_what_is_held_out(own, tuned, mode, metric, words):
+    """Whether high or low is better is known of the metric alone that was planned for."""
+    noise = "beyond" if "0.2" in words else "within"
+    sentence = " ".join(told(judged(own, tuned, mode, metric)).split())
+    assert f"The plan is {words}" in sentence
+    assert f"both held out, {noise} the spread of 0.1;" in sentence

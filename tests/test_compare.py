@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -146,12 +147,25 @@ def test_a_damaged_result_is_named(tmp_path):
         compare(strategies, SEEDS, SimulatedTrainer, tmp_path)
 
 
-def test_other_data_are_refused(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        trainer = watched(tmp_path / "diary", {2: KeyboardInterrupt()})
-        compare(grid(), SEEDS, trainer, tmp_path / "compare", config={"data": {"a": "1"}})
-    with pytest.raises(RunFolderError, match="the data have changed"):
-        compare(grid(), SEEDS, trainer, tmp_path / "compare", config={"data": {"a": "2"}})
+@pytest.mark.parametrize("orders", [{2: KeyboardInterrupt()}, {}], ids=["cut off", "all done"])
+@pytest.mark.parametrize(
+    ("seeds", "version", "message"),
+    [
+        (SEEDS, "2", "the data have changed since the run was begun: a was '1' and is now '2'"),
+        ((20, 12), "1", "made with another configuration: seed was 11 and is now 20"),
+    ],
+    ids=["data", "seed"],
+)
+def test_what_another_comparison_has_trained_is_refused(tmp_path, orders, seeds, version, message):
+    folder, diary = tmp_path / "compare", tmp_path / "diary"
+    with suppress(KeyboardInterrupt):
+        own = {"data": {"a": "1"}}
+        compare(grid((4,)), SEEDS, watched(diary, orders), folder, config=own)
+    trained = diary.read_text()
+    with pytest.raises(RunFolderError, match=message):
+        other = {"data": {"a": version}}
+        compare(grid((6, 4)), seeds, watched(diary), folder, config=other)
+    assert diary.read_text() == trained, "what is new has to wait, too"
 
 
 class Mortal(SimulatedTrainer):

@@ -78,6 +78,19 @@ def test_a_population_is_known_by_all_that_determines_it(tmp_path, changes):
     assert evolve(counted(), [1], SimulatedTrainer, tmp_path, workers=1) == (known,)
 
 
+def test_a_population_is_known_whatever_does_not_determine_it(tmp_path):
+    def come_to(**options: object) -> Evolved:
+        config = {"trainer": {"noise": 0.1, **options}, "data": {"list": "a"}}
+        asked = counted(), [1], SimulatedTrainer, tmp_path, 1
+        (found,) = evolve(*asked, config=config, incidental=("workers",))
+        return found
+
+    known = come_to(workers=1)
+    assert come_to(workers=4) == known
+    assert come_to(workers=1, replay={"noise": 0.0}) == known, "a replay's options are not used"
+    assert come_to(workers=1, noise=0.2) != known
+
+
 class Doomed(Counted):
     def train(self, trainer, seed, workers):
         if seed == 1:

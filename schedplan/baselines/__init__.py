@@ -2,7 +2,7 @@
 
 from schedplan.baselines.compare import Compared, ResultEvent, compare
 from schedplan.baselines.courses import STAIRS
-from schedplan.baselines.grid import check_size, hand_tuned
+from schedplan.baselines.grid import check_lengths, check_size, hand_tuned
 from schedplan.baselines.job import Result
 from schedplan.baselines.population import Evolved, Population, evolve, require_ray
 from schedplan.baselines.selection import best, held_out, scores, spread
@@ -20,6 +20,7 @@ __all__ = [
     "ResultEvent",
     "Strategy",
     "best",
+    "check_lengths",
     "check_size",
     "compare",
     "evolve",

@@ -70,17 +70,19 @@ def compare(
         executor: where strategies are trained, each by one call; in this process by default.
         devices: how many devices of an executor that has them a strategy takes: a number, or the
             hyperparameter that says it, of which the highest counts.
-        on_result: called whenever a strategy was trained with a seed, in this thread.
+        on_result: called whenever a strategy was trained with a seed, in this thread; first with
+            all that is known from earlier sessions.
         on_event: called with a strategy, the number of its seed, and every event of training it;
             where that is in other processes, with epochs only.
         config: plain data that determine results, besides strategies and seeds.
-        incidental: options of the trainer that do not, see `RunFolder.configure`.
+        incidental: options of the trainer that do not, see `essence`.
 
     Raises:
         UsageError: what the user has to mend first, such as an unknown metric, or a strategy that
             takes more devices than there are.
         BrokenPoolError: if an executor of `concurrent.futures` has lost a process.
-        RunFolderError: something else was trained in `folder`, or what it holds is damaged.
+        RunFolderError: `folder` holds trainings with other seeds, data or options, or a damaged
+            result. Nothing was trained then.
 
     Example:
         >>> import tempfile
@@ -102,22 +104,17 @@ def compare(
         found[event.strategy.key, event.number] = event.result
         on_result(event)
 
-    bench = _Bench(executor or SerialExecutor(), devices, take_in)
-    try:
-        for number, seed in enumerate(seeds, start=1):
-            for key, strategy in distinct.items():
-                place = folder.absolute() / key / f"seed-{number}"
-                job = Job(strategy.bare_plan, seat, place, seed, config or {})
-                known = job.known()
-                if known:
-                    take_in(ResultEvent(strategy, number, known, known=True))
-                    continue
-                RunFolder(place).configure(job.facts, incidental)
-                bench.begin(_Piece(strategy, number, job, partial(on_event, strategy, number)))
-                bench.collect(patience=0)
-        bench.finish()
-    finally:
-        bench.crew.stop()
+    to_train = []
+    for number, seed in enumerate(seeds, start=1):
+        for key, strategy in distinct.items():
+            place = folder.absolute() / key / f"seed-{number}"
+            job = Job(strategy.bare_plan, seat, place, seed, config or {})
+            RunFolder(place).configure(job.facts, incidental)
+            if known := job.known():
+                take_in(ResultEvent(strategy, number, known, known=True))
+            else:
+                to_train.append(_Piece(strategy, number, job, partial(on_event, strategy, number)))
+    _Bench(executor or SerialExecutor(), devices, take_in).train(to_train)
     numbers = range(1, len(seeds) + 1)
     return tuple(
         Compared(strategy, tuple(found[strategy.key, number] for number in numbers))
@@ -157,32 +154,38 @@ class _Bench:
         devices: int | str,
         take_in: Callable[[ResultEvent], object],
     ) -> None:
-        self.crew: Crew[_Piece, Result] = Crew(executor)
+        self._crew: Crew[_Piece, Result] = Crew(executor)
         self._devices, self._take_in = devices, take_in
 
-    def begin(self, piece: _Piece) -> None:
+    def train(self, pieces: Iterable[_Piece]) -> None:
+        """Train all; hand on what each has come to when it ends, and meanwhile tell its epochs."""
+        try:
+            for piece in pieces:
+                self._begin(piece)
+                self._collect(patience=0)
+            while self._crew:
+                self._collect(patience=LOOK)
+                for piece in self._crew.under_way:
+                    piece.tell()
+        finally:
+            self._crew.stop()
+
+    def _begin(self, piece: _Piece) -> None:
         devices = piece.strategy.devices(self._devices)
-        observe = piece.observe if self.crew.serial else None  # elsewhere the journals tell
-        self.crew.begin(piece, piece.job, observe, devices=devices)
+        observe = piece.observe if self._crew.serial else None  # elsewhere the journals tell
+        self._crew.begin(piece, piece.job, observe, devices=devices)
 
-    def finish(self) -> None:
-        """Hand on all that is under way when it ends; meanwhile, tell its epochs."""
-        while self.crew:
-            self.collect(patience=LOOK)
-            for piece in self.crew.under_way:
-                piece.tell()
-
-    def collect(self, patience: float) -> None:
+    def _collect(self, patience: float) -> None:
         """Hand on what has ended; wait for it, so many seconds at most."""
-        for piece, future in self.crew.collect(patience):
-            if not self.crew.serial:
+        for piece, future in self._crew.collect(patience):
+            if not self._crew.serial:
                 piece.tell()
             try:
                 result = future.result()
             except WorkerLostError as error:
                 lost = piece.losses.another(piece.job.epochs)
                 if lost <= RETRIES:
-                    self.begin(piece)
+                    self._begin(piece)
                     continue
                 result = piece.job.failed(f"{lost} times, {error}")
             self._take_in(ResultEvent(piece.strategy, piece.number, result))

@@ -43,7 +43,7 @@ def hand_tuned(graph: StateGraph, like: Plan, lengths: Sequence[int]) -> list[St
             left out, as is one that trains as another one does.
 
     Raises:
-        UsageError: see `check_size`; or if no strategy is as short.
+        UsageError: see `check_lengths` and `check_size`.
 
     Example:
         >>> from schedplan import Axis, Space
@@ -61,30 +61,33 @@ def hand_tuned(graph: StateGraph, like: Plan, lengths: Sequence[int]) -> list[St
         constant: clip 32, rate 0.1; 1 stages
         constant: clip 32, rate 0.01; 1 stages
     """
-    shapes = check_size(graph, lengths)
+    check_lengths(lengths)
+    shapes = check_size(graph, len(lengths))
     fitting = (each for each in itertools.product(lengths, shapes) if each[0] >= each[1].shortest)
     strategies = (shape.strategy(like, length) for length, shape in fitting)
     found: dict[str, Strategy] = {}
     for strategy in strategies:
         found.setdefault(strategy.key, strategy)
-    if not found:
-        raise UsageError(
-            f"no hand-tuned strategy is as short as {max(lengths, default=0)} epochs",
-            hint="each of its stages takes an epoch at least",
-        )
     return list(found.values())
 
 
-def check_size(graph: StateGraph, lengths: Sequence[int]) -> list[_Shape]:
+def check_lengths(lengths: Sequence[int]) -> None:
+    """Raise UsageError unless there are lengths, all of them from 1 to `LONGEST` epochs."""
+    allowed = f"1 to {LONGEST:,} epochs"
+    if not lengths:
+        raise UsageError("hand-tuned strategies have no lengths", allowed=f"one or more, {allowed}")
+    if bad := [length for length in lengths if not 1 <= length <= LONGEST]:
+        raise UsageError(f"a strategy of {bad[0]} epochs", allowed=allowed)
+
+
+def check_size(graph: StateGraph, lengths: int) -> list[_Shape]:
     """Return what hand-tuned strategies there are, of any length.
 
     Raises:
-        UsageError: for a length below 1 or above `LONGEST`, or for more strategies than `MOST`.
+        UsageError: with so many lengths each, they are more than `MOST`.
     """
-    if bad := [length for length in lengths if not 1 <= length <= LONGEST]:
-        raise UsageError(f"a strategy of {bad[0]} epochs", allowed=f"1 to {LONGEST:,} epochs")
     shapes = list(itertools.islice(_shapes(graph), MOST + 1))
-    if len(shapes) * len(lengths) > MOST:
+    if len(shapes) * lengths > MOST:
         raise UsageError(
             f"there are more than {MOST:,} hand-tuned strategies",
             hint="compare over fewer axes, levels, start states or numbers of epochs",

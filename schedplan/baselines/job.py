@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schedplan.baselines.results import load_result, save_result
 from schedplan.course import Observer, replay, stages_by_key
-from schedplan.errors import RunFailedError, RunFolderError
-from schedplan.journal import RunFolder, remove_folder, write_text
+from schedplan.errors import RunFailedError
+from schedplan.journal import RunFolder, remove_folder
 from schedplan.plan import Plan
 from schedplan.trainer import Metrics, TrainerFactory
 
@@ -79,7 +79,7 @@ class Job:
         *_, key = stages_by_key(self.plan)
         last = RunFolder(self.folder).transition(key)
         result = self._result(last.records()[-1].metrics)
-        write_text(self.folder / _RESULT, json.dumps(vars(result)) + "\n")
+        save_result(self.folder / _RESULT, result)
         self._tidy()
         return result
 
@@ -104,18 +104,10 @@ class Job:
         Raises:
             RunFolderError: the file is damaged; it is named.
         """
-        path = self.folder / _RESULT
-        try:
-            result = Result(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise RunFolderError(
-                f"a result cannot be read ({error})",
-                where=str(path),
-                hint="remove the folder that it lies in to train it again",
-            ) from error
-        self._tidy()
+        hint = "remove the folder that it lies in to train it again"
+        result = load_result(self.folder / _RESULT, Result, hint)
+        if result:
+            self._tidy()
         return result
 
     def _tidy(self) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +14,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from schedplan.baselines.results import load_result, save_result
 from schedplan.checks import require_whole
-from schedplan.errors import RunFailedError, RunFolderError, UsageError, missing
+from schedplan.errors import RunFailedError, UsageError, missing
 from schedplan.graph import StateGraph
-from schedplan.journal import copy_folder, fingerprint, write_text
+from schedplan.journal import copy_folder, essence, fingerprint
 from schedplan.knees import Mode
 from schedplan.space import Space, State
 from schedplan.trainer import Metrics, TrainerFactory, derive_seed
@@ -165,6 +165,7 @@ def evolve(
     folder: Path,
     workers: int,
     config: Mapping[str, Any] | None = None,
+    incidental: Collection[str] = (),
     on_result: Callable[[int, Evolved], object] = lambda number, evolved: None,
 ) -> tuple[Evolved, ...]:
     """Train a population with each seed, but for those that `folder` has a result of.
@@ -179,6 +180,7 @@ def evolve(
         folder: where results are kept; one that was cut off begins anew.
         workers: how many members train at a time.
         config: plain data that determine results as well, such as the trainer's options.
+        incidental: those of these options that do not, see `essence`.
         on_result: called with the number of every seed, from 1, and what it has come to.
 
     Raises:
@@ -188,11 +190,13 @@ def evolve(
     place = folder / f"population-{population.members}-{population.epochs}"
     found = []
     for number, seed in enumerate(seeds, start=1):
-        facts = {**(config or {}), "population": population.facts, "seed": seed}
+        facts = {**essence(config or {}, incidental), "population": population.facts, "seed": seed}
         file = place / f"seed-{number}-{fingerprint(facts)[:12]}.json"
-        evolved = _known(file) or _trained(population, trainer, seed, workers)
-        if not evolved.failure:
-            write_text(file, json.dumps(vars(evolved)) + "\n")
+        evolved = load_result(file, Evolved, "remove the file to train the population again")
+        if evolved is None:
+            evolved = _trained(population, trainer, seed, workers)
+            if not evolved.failure:
+                save_result(file, evolved)
         on_result(number, evolved)
         found.append(evolved)
     return tuple(found)
@@ -211,18 +215,6 @@ def _trained(population: Population, trainer: TrainerFactory, seed: int, workers
     except Exception as error:  # of Ray, which raises its own
         reason = traceback.format_exception_only(error)[-1].strip()
         return Evolved({}, population.members, population.epochs, 0, 0.0, 0.0, reason)
-
-
-def _known(file: Path) -> Evolved | None:
-    try:
-        return Evolved(**json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        hint = "remove the file to train the population again"
-        raise RunFolderError(
-            f"a result cannot be read ({error})", where=str(file), hint=hint
-        ) from error
 
 
 def _train(

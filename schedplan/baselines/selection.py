@@ -8,11 +8,12 @@ from statistics import fmean, stdev
 
 from schedplan.baselines.compare import Compared
 from schedplan.baselines.job import Result
+from schedplan.baselines.population import Evolved
 from schedplan.knees import Mode
 
 
-def scores(results: Sequence[Result], metric: str) -> tuple[float, ...]:
-    """Return the metric of the last epoch's model, one by one.
+def scores(results: Sequence[Result | Evolved], metric: str) -> tuple[float, ...]:
+    """Return the metric of the last epoch's model, or of a population's best member, one by one.
 
     Nothing if any of them failed, or has a metric that is not finite; what is planned for always
     is.

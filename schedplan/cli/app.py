@@ -307,22 +307,22 @@ def compare(
     """
     setup = _load_config(config, preset, plugin, set_)
     _ = setup.problem, setup.options
-    lengths, report = read_lengths(epochs), metric or setup.config.metric
+    lengths, reported = read_lengths(epochs), metric or setup.config.metric
     check_output(output, PICTURES)
-    check_population(pbt)
+    check_population(pbt, engine, scheduler, devices)
     check_grid(setup, lengths)
     engines = setup.plugins.get("executors", engine).load()
     make_executor = partial(engines, workers, devices, scheduler)
     folder = RunFolder(out or Path("runs") / setup.config.name)
     with only_data_on_stdout():
-        check_metric(setup, report)
+        check_metric(setup, reported)
         searched = search_all(setup, folder, searches, make_executor)
         strategies = strategies_of(searched, lengths, with_variants)
-        compared = compare_all(setup, folder, strategies, seeds, make_executor(), report)
+        compared = compare_all(setup, folder, strategies, seeds, make_executor(), reported)
         evolved = evolve_all(setup, folder, strategies, seeds, pbt, workers or 1)
     for each in searched:
         warn_of_what_is_missing(each.setup, each.folder, each.plan)
-    facts = compare_facts(searched, compared, evolved, report)
+    facts = compare_facts(searched, compared, evolved, reported)
     print_data(facts, compare_table(facts), form)
     if output is not None:
         draw_comparison(output, facts)

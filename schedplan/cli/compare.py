@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Final
 
 import typer
@@ -19,6 +19,7 @@ from schedplan.baselines import (
     Population,
     ResultEvent,
     Strategy,
+    check_lengths,
     check_size,
     compare,
     evolve,
@@ -32,7 +33,7 @@ from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
-from schedplan.report.text import duration
+from schedplan.report.text import counted, duration, listed
 from schedplan.solver import Event
 from schedplan.trainer import derive_seed
 from schedplan.transition import EpochEvent, unknown_metric
@@ -80,7 +81,8 @@ Members = Annotated[
         min=4,
         metavar="N",
         help="Also Population Based Training by Ray Tune, of so many members that train as long as "
-        "the longest strategy (needs pip install 'schedplan\\[pbt]').",
+        "the longest strategy: on this machine, --workers at a time, on a GPU each if there are "
+        "any (needs pip install 'schedplan\\[pbt]').",
         show_default=False,
     ),
 ]
@@ -132,15 +134,26 @@ def _not_measured(metric: str, known: Iterable[str]) -> SchedplanError:
     return unknown_metric(metric, known).at(f"--metric {metric}")
 
 
-def check_population(members: int | None) -> None:
-    """Raise MissingDependencyError if populations are asked for, and nothing can train them."""
-    if members is not None:
-        require_ray()
+def check_population(
+    members: int | None, engine: str, scheduler: str | None, devices: str | None
+) -> None:
+    """Raise UsageError if populations are asked for where nothing can train them."""
+    if members is None:
+        return
+    stated = {"--engine": engine != "local", "--scheduler": scheduler, "--devices": devices}
+    if elsewhere := [name for name, value in stated.items() if value]:
+        raise UsageError(
+            f"--pbt trains on this machine alone, without {listed(elsewhere)}",
+            hint="compare with them first, and then with --pbt: nothing is trained twice",
+        )
+    require_ray()
 
 
 def check_grid(setup: Setup, lengths: Sequence[int] | None) -> None:
-    """Raise UsageError if there are more hand-tuned strategies than can be trained."""
-    check_size(setup.graph, lengths or range(1, len(_TIMES) + 1))
+    """Raise UsageError if hand-tuned strategies are too long, or more than can be trained."""
+    if lengths is not None:
+        check_lengths(lengths)
+    check_size(setup.graph, len(lengths or _TIMES))
 
 
 def search_all(
@@ -207,7 +220,7 @@ def compare_all(
     strategies: Sequence[Strategy],
     seeds: int,
     executor: Executor,
-    report: str,
+    reported: str,
 ) -> tuple[Compared, ...]:
     """Train along all strategies in the folder `compare` of a run; tell each result.
 
@@ -217,9 +230,9 @@ def compare_all(
         strategies: what to compare.
         seeds: how many seeds to train each with.
         executor: where to train.
-        report: a metric that has to be among those measured.
+        reported: a metric that has to be among those measured.
     """
-    progress = _Progress(len({each.key for each in strategies}) * seeds, setup, report)
+    progress = _Progress(strategies, seeds, setup, reported)
     with _at_work(setup, folder), executor:
         return compare(
             strategies,
@@ -249,18 +262,17 @@ def evolve_all(
     config, longest = setup.config, max(each.plan.epochs for each in strategies)
     cost = setup.options.cost
     population = Population(setup.graph, config.metric, config.mode, members, longest, cost)
-    facts, place = trained_with(setup), folder.path / "compare"
-    for name in setup.incidental:
-        facts["trainer"].pop(name, None)
     with _at_work(setup, folder):
-        log.info("training %d populations of %d members, %d epochs each", seeds, members, longest)
+        asked = counted(seeds, "population"), members, counted(longest, "epoch")
+        log.info("training %s of %d members, %s each", *asked)
         return evolve(
             population,
             _seeds(setup, seeds),
             setup.trainer,
-            place,
+            folder.path / "compare",
             workers,
-            facts,
+            config=trained_with(setup),
+            incidental=setup.incidental,
             on_result=partial(_tell, population),
         )
 
@@ -272,7 +284,7 @@ def _tell(population: Population, number: int, evolved: Evolved) -> None:
     else:
         score, seconds = evolved.metrics[population.metric], duration(evolved.seconds)
         place = f"the population of seed {number}: {population.metric} {score:.4g}"
-        log.info("%s; %s epochs trained in %s", place, f"{evolved.epochs:,}", seconds)
+        log.info("%s; %s trained in %s", place, counted(evolved.epochs, "epoch"), seconds)
 
 
 @contextmanager
@@ -292,35 +304,45 @@ def _seeds(setup: Setup, count: int) -> list[int]:
 class _Progress:
     """Tells how far a comparison is."""
 
-    def __init__(self, total: int, setup: Setup, report: str) -> None:
-        self._total, self._done, self._trained = total, 0, 0
-        self._metric, self._report = setup.config.metric, report
-        self._since = time.monotonic()
+    def __init__(
+        self, strategies: Sequence[Strategy], seeds: int, setup: Setup, reported: str
+    ) -> None:
+        epochs = {each.key: each.plan.epochs for each in strategies}
+        # Those not trained yet, by strategy and the number of the seed.
+        self._ahead = {(key, seed + 1): epochs[key] for key in epochs for seed in range(seeds)}
+        self._total, self._trained = len(self._ahead), 0
+        self._metric, self._reported = setup.config.metric, reported
+        self._since = monotonic()
 
     def result(self, event: ResultEvent) -> None:
         """Tell a result; raise MetricError if it lacks what is to be reported."""
         result, strategy = event.result, event.strategy
-        self._done += 1
-        self._trained += not event.known
-        place = f"[{self._done}/{self._total}] {strategy.name}"
-        trained = f"{strategy.plan.epochs} epochs, seed {event.number}"
+        del self._ahead[strategy.key, event.number]
+        place = f"[{self._total - len(self._ahead)}/{self._total}] {strategy.name}"
+        trained = f"{counted(strategy.plan.epochs, 'epoch')}, seed {event.number}"
         if result.failure:
             log.warning("%s, %s: failed: %s", place, trained, result.failure)
-        elif self._report not in result.metrics:
-            raise _not_measured(self._report, result.metrics)
+        elif self._reported not in result.metrics:
+            raise _not_measured(self._reported, result.metrics)
         elif event.known:
             log.debug("%s, %s: known from an earlier comparison", place, trained)
         else:
-            score, left = result.metrics[self._metric], duration(self._seconds_left())
-            log.info("%s, %s: %s %.4g; %s left", place, trained, self._metric, score, left)
+            score, left = result.metrics[self._metric], self._left_in_words()
+            log.info("%s, %s: %s %.4g%s", place, trained, self._metric, score, left)
 
     def event(self, strategy: Strategy, number: int, event: Event) -> None:
         """Tell an epoch."""
         if isinstance(event, EpochEvent):
-            trained = f"{strategy.name}, {strategy.plan.epochs} epochs, seed {number}, {event.key}"
+            if event.record.epoch > 0:
+                self._ahead[strategy.key, number] -= 1
+                self._trained += 1
+            trained = f"{strategy.name}, {counted(strategy.plan.epochs, 'epoch')}, seed {number}"
             epoch, score = event.record.epoch, event.record.score
-            log.debug("%s: epoch %d %s %.4g", trained, epoch, self._metric, score)
+            log.debug("%s, %s: epoch %d %s %.4g", trained, event.key, epoch, self._metric, score)
 
-    def _seconds_left(self) -> float:
-        spent = time.monotonic() - self._since
-        return spent / self._trained * (self._total - self._done)
+    def _left_in_words(self) -> str:
+        """Return how long the epochs ahead take, at the speed of this session's, if it has any."""
+        if not self._trained:
+            return ""
+        pace = (monotonic() - self._since) / self._trained
+        return f"; {duration(pace * sum(self._ahead.values()))} left"

@@ -25,7 +25,7 @@ from schedplan.cli.compare import Searched
 from schedplan.cli.status import status_facts
 from schedplan.cli.tables import make_table
 from schedplan.config import Setup
-from schedplan.report.text import duration
+from schedplan.report.text import counted, duration
 
 Facts = dict[str, Any]
 
@@ -36,7 +36,7 @@ def compare_facts(
     searched: Sequence[Searched],
     compared: Sequence[Compared],
     evolved: Sequence[Evolved],
-    report: str,
+    reported: str,
 ) -> Facts:
     """Return what every strategy and every kind of them has reached, and what finding it takes.
 
@@ -53,25 +53,25 @@ def compare_facts(
         "name": setup.config.name,
         "metric": setup.config.metric,
         "mode": setup.config.mode,
-        "report": report,
+        "reported": reported,
         "cost_unit": setup.options.cost,
         "seeds": len(compared[0].results),
         "groups": [
-            _plans(searched, planned, report),
-            *(_group(name, tried, setup, report) for name, tried in groups.items() if tried),
-            *([_populations(evolved, setup, report)] if evolved else []),
+            _plans(searched, planned, reported),
+            *(_group(name, tried, setup, reported) for name, tried in groups.items() if tried),
+            *([_populations(evolved, setup, reported)] if evolved else []),
         ],
-        "strategies": [_strategy(each, setup, report) for each in compared],
+        "strategies": [_strategy(each, setup, reported) for each in compared],
     }
 
 
-def _plans(searched: Sequence[Searched], planned: Sequence[Compared], report: str) -> Facts:
+def _plans(searched: Sequence[Searched], planned: Sequence[Compared], reported: str) -> Facts:
     """Return what the plans have reached, with all seeds, and what finding and training one takes.
 
     Their scores are held out: none of these trainings has chosen anything.
     """
     setup = searched[0].setup
-    own = [_strategy(each, setup, report) for each in planned]
+    own = [_strategy(each, setup, reported) for each in planned]
     paths = list(dict.fromkeys(each["strategy"] for each in own))
     results = [result for each in planned for result in each.results]
     reached = {name: _scores(scores(results, name)) for name in own[0]["scores"]}
@@ -92,7 +92,7 @@ def _plans(searched: Sequence[Searched], planned: Sequence[Compared], report: st
             **_mean(own),
             "scores": reached,
         },
-        "held_out": reached[report],
+        "held_out": reached[reported],
         "failures": [
             f"{each.strategy.name}, {failure}"
             for each in planned
@@ -109,15 +109,15 @@ def _spent_by(search: Searched) -> Facts:
     return {**spent, "cost": float(spent["epochs"])} if spent["cost"] is None else spent
 
 
-def _group(name: str, tried: Sequence[Compared], setup: Setup, report: str) -> Facts:
+def _group(name: str, tried: Sequence[Compared], setup: Setup, reported: str) -> Facts:
     """Return the best of some strategies, and what trying all of them takes."""
     metric, mode = setup.config.metric, setup.config.mode
     chosen, others = best(tried, metric, mode), held_out(tried, metric, mode)
     return {
         "group": name,
         "strategies": len(tried),
-        "best": _strategy(chosen, setup, report) if chosen else None,
-        "held_out": _scores(scores(others, report)),
+        "best": _strategy(chosen, setup, reported) if chosen else None,
+        "held_out": _scores(scores(others, reported)),
         "failures": _failures(others),
         "search": _cost_of_trying(tried, setup.options.cost),
     }
@@ -138,7 +138,7 @@ def _cost_of_trying(tried: Sequence[Compared], unit: str | None) -> Facts:
     return {name: sum(each[name] for each in took) / seeds for name in _AMOUNTS}
 
 
-def _populations(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts:
+def _populations(evolved: Sequence[Evolved], setup: Setup, reported: str) -> Facts:
     """Return what Population Based Training has reached, and what it takes with one seed.
 
     The best member is chosen by its score with that very seed, so that only another metric is held
@@ -150,10 +150,7 @@ def _populations(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts
     if failures:
         return {**facts, "best": None, "held_out": None, "search": None}
     took = _mean([vars(each) for each in evolved])
-    reached = {
-        name: _scores([each.metrics[name] for each in evolved])
-        for name in dict.fromkeys((metric, report))
-    }
+    reached = {name: _scores(scores(evolved, name)) for name in dict.fromkeys((metric, reported))}
     return {
         **facts,
         "best": {
@@ -162,14 +159,14 @@ def _populations(evolved: Sequence[Evolved], setup: Setup, report: str) -> Facts
             "epochs": evolved[0].length,
             "scores": reached,
         },
-        "held_out": None if report == metric else reached[report],
+        "held_out": None if reported == metric else reached[reported],
         "search": took,
     }
 
 
-def _strategy(compared: Compared, setup: Setup, report: str) -> Facts:
+def _strategy(compared: Compared, setup: Setup, reported: str) -> Facts:
     strategy, results = compared.strategy, compared.results
-    names = dict.fromkeys((setup.config.metric, report))
+    names = dict.fromkeys((setup.config.metric, reported))
     return {
         "kind": strategy.kind,
         "strategy": strategy.name,
@@ -221,7 +218,7 @@ def _summary(facts: Mapping[str, Any]) -> Table:
         )
         for group in facts["groups"]
     ]
-    seeds = "1 seed" if facts["seeds"] == 1 else f"{facts['seeds']} seeds"
+    seeds = counted(facts["seeds"], "seed")
     title = f"{facts['name']}: the plan against strategies tuned by hand, {seeds}"
     return make_table(title, columns, rows)
 
@@ -268,10 +265,10 @@ def _grid(facts: Mapping[str, Any]) -> Table:
     for each in tuned:
         rows.setdefault((each["kind"], each["strategy"]), {})[each["epochs"]] = each
     cells = [
-        (*names, *(_cell(found.get(length), facts["report"]) for length in lengths))
+        (*names, *(_cell(found.get(length), facts["reported"]) for length in lengths))
         for names, found in rows.items()
     ]
-    title = f"{facts['report']} after so many epochs"
+    title = f"{facts['reported']} after so many epochs"
     return make_table(title, ["kind", "strategy", *(f"{length}#" for length in lengths)], cells)
 
 
@@ -287,7 +284,7 @@ def _variants(facts: Mapping[str, Any]) -> Iterator[Table]:
     """Show the first plan with one state more or less, if that was trained."""
     found = [each for each in facts["strategies"] if each["kind"] == "variant"]
     if found:
-        metric = facts["report"]
+        metric = facts["reported"]
         own = facts["strategies"][0]["scores"][metric]
         rows = [
             (
@@ -334,7 +331,7 @@ def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
         "cosine. The time of strategies leaves out what is measured before a stage's first epoch."
     )
     for group in facts["groups"]:
-        if group["group"] == "pbt" and group["best"] and not group["held_out"]:
+        if group["group"] == "pbt" and group["best"] and facts["reported"] == facts["metric"]:
             yield "pbt: the best member by this very score and seed, so that nothing is held out."
         for failure in group["failures"]:
             yield f"{group['group']}: failed: {failure}"
@@ -346,15 +343,23 @@ def _verdict(facts: Mapping[str, Any]) -> Iterator[str]:
     own, others = planned["held_out"], tuned["held_out"]
     if own is None or others is None or None in (own["std"], others["std"]):
         return
-    lead = own["mean"] - others["mean"] if facts["mode"] == "max" else others["mean"] - own["mean"]
-    noise = max(own["std"], others["std"])
+    lead, noise = own["mean"] - others["mean"], max(own["std"], others["std"])
     size = "within" if abs(lead) <= noise else "beyond"
     times = tuned["search"]["epochs"] / planned["search"]["epochs"]
     yield (
-        f"The plan is {abs(lead):.2g} {'better' if lead >= 0 else 'worse'} in {facts['report']} "
-        f"than the best by hand, both held out, {size} the spread of {noise:.2g}; trying all by "
-        f"hand took {times:.3g} times as many epochs as finding the plan."
+        f"The plan is {abs(lead):.2g} {_side(lead, facts)} in {facts['reported']} than the best by "
+        f"hand, both held out, {size} the spread of {noise:.2g}; trying all by hand took "
+        f"{times:.3g} times as many epochs as finding the plan."
     )
+
+
+def _side(lead: float, facts: Mapping[str, Any]) -> str:
+    """Return whether a score that is higher by `lead` is better; of a metric that was not planned
+    for, nobody knows, and it is just higher."""
+    if facts["reported"] != facts["metric"]:
+        return "higher" if lead >= 0 else "lower"
+    gain = lead if facts["mode"] == "max" else -lead
+    return "better" if gain >= 0 else "worse"
 
 
 def _in_words(found: Facts | None) -> str | None:
@@ -372,4 +377,4 @@ def _amount(values: Sequence[float]) -> str:
 
 
 def _metrics(facts: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys((facts["metric"], facts["report"])))
+    return list(dict.fromkeys((facts["metric"], facts["reported"])))

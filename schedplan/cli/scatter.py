@@ -58,7 +58,7 @@ def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         unit = facts["cost_unit"]
         axes.set_xlabel(f"cost in epochs x {unit}" if unit else "cost in epochs", family=FONT)
-        axes.set_ylabel(facts["report"], family=FONT)
+        axes.set_ylabel(facts["reported"], family=FONT)
         axes.set_title(f"{facts['name']}: score against cost", loc="left", family=FONT)
         axes.grid(color=palette.PALE, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
@@ -71,9 +71,9 @@ def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
 def _draw_strategies(axes: Axes, facts: Mapping[str, Any]) -> None:
     for kind, (marker, color) in _MARKS.items():
         points = [
-            (each["cost"], each["scores"][facts["report"]]["mean"])
+            (each["cost"], each["scores"][facts["reported"]]["mean"])
             for each in facts["strategies"]
-            if each["kind"] == kind and each["scores"][facts["report"]]
+            if each["kind"] == kind and each["scores"][facts["reported"]]
         ]
         if points:
             axes.plot(
@@ -93,7 +93,7 @@ def _draw_searches(axes: Axes, facts: Mapping[str, Any]) -> None:
             continue
         name, marker, size, color = _SEARCHES[group["group"]]
         honest = group["held_out"]
-        found = honest or group["best"]["scores"][facts["report"]]
+        found = honest or group["best"]["scores"][facts["reported"]]
         if found:
             axes.errorbar(
                 group["search"]["cost"],

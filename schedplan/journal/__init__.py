@@ -23,7 +23,7 @@ from schedplan.journal.files import (
     write_text,
 )
 from schedplan.journal.references import KeepSnapshots, SnapshotReferences
-from schedplan.journal.run import RunFolder
+from schedplan.journal.run import RunFolder, essence
 from schedplan.journal.snapshots import hash_folder, is_sound
 from schedplan.journal.transition import (
     Outcome,
@@ -46,6 +46,7 @@ __all__ = [
     "TrainingStatus",
     "TransitionFolder",
     "copy_folder",
+    "essence",
     "fingerprint",
     "hash_folder",
     "identity",

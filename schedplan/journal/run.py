@@ -126,13 +126,12 @@ class RunFolder:
     def configure(self, config: Mapping[str, Any], incidental: Collection[str] = ()) -> None:
         """Bind the folder to `config`, or check that it is bound to the same one already.
 
-        How the graph is searched (`search`) may change: it says what is trained, not how, so that
-        everything trained stays valid. So may what a replay changes (`trainer.replay`).
+        What is not part of its `essence` may change: everything trained stays valid.
 
         Args:
             config: plain data that determines the result; under `data`, what the trainer says of
                 its data, see `schedplan.trainer.Trainer`.
-            incidental: the trainer's options that may change as well.
+            incidental: the trainer's options that may change as well, see `essence`.
 
         Raises:
             RunFolderError: if the folder holds another configuration or was made with other data
@@ -143,9 +142,10 @@ class RunFolder:
             self._bind(config)
             return
         bound = self.config()
-        differences = list(_differences(_essence(bound, incidental), _essence(config, incidental)))
-        data = config.get("data") or {}
-        changes = list(_differences(bound.get("data") or data, data))
+        old, new = essence(bound, incidental), essence(config, incidental)
+        data = new.pop("data", None) or {}
+        changes = list(_differences(old.pop("data", None) or data, data))
+        differences = list(_differences(old, new))
         if bound != config and not ((differences or changes) and self._has_results()):
             self._bind(config)
         elif differences:
@@ -238,13 +238,26 @@ class RunFolder:
             )
 
 
-def _essence(config: Mapping[str, Any], incidental: Collection[str]) -> dict[str, Any]:
-    """Return what determines the outcome of every transition, besides the data."""
-    essence = {key: value for key, value in config.items() if key not in ("search", "data")}
+def essence(config: Mapping[str, Any], incidental: Collection[str]) -> dict[str, Any]:
+    """Return what of a configuration determines what trainings come to.
+
+    How the graph is searched (`search`) does not: it says what is trained, not how. Nor does what a
+    replay changes (`trainer.replay`).
+
+    Args:
+        config: plain data.
+        incidental: the trainer's options that do not, either.
+
+    Example:
+        >>> trainer = {"width": 8, "workers": 4, "replay": {"width": 16}}
+        >>> essence({"seed": 0, "search": {"keep": "best"}, "trainer": trainer}, ["workers"])
+        {'seed': 0, 'trainer': {'width': 8}}
+    """
+    found = {key: value for key, value in config.items() if key != "search"}
     if isinstance(trainer := config.get("trainer"), Mapping):
         left_out = {"replay", *incidental}
-        essence["trainer"] = {key: value for key, value in trainer.items() if key not in left_out}
-    return essence
+        found["trainer"] = {key: value for key, value in trainer.items() if key not in left_out}
+    return found
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
