@@ -225,7 +225,30 @@ def test_a_plan_that_two_searches_find_is_trained_once(compared):
     searched, found = compared
     assert found[0].results == found[1].results
     facts = compare_facts([searched] * 2, found, [], "top1")
-    assert facts["groups"][0]["best"]["strategy"] == facts["strategies"][0]["strategy"]
+    plan, tuned = facts["groups"][:2]
+    assert plan["best"]["strategy"] == facts["strategies"][0]["strategy"]
+    once = facts["strategies"][0]["scores"]["top1"]
+    assert [plan["held_out"][name] for name in once] == [pytest.approx(once[name]) for name in once]
+    best = tuned["best"]
+    assert f"hand-tuned: {best['kind']}, {best['strategy']}" in told(facts), "kinds share names"
+
+
+def test_pictures_take_names_as_they_are(compared, tmp_path):
+    searched, found = compared
+    facts = {**compare_facts([searched], found[1:], [], "top1"), "name": "top_$x_{$"}
+    draw_comparison(tmp_path / "a.svg", facts)
+    assert "top_$x_{$: score against cost" in (tmp_path / "a.svg").read_text()
+
+
+def test_a_plan_that_a_budget_has_cut_off_is_told_so(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    budget = ["--set", "search.budget.epochs=7", "--set", "search.order=dive"]
+    command = ["compare", "config.yaml", "--seeds", "1", "--epochs", "3", *budget]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 3, "there is more to be searched"
+    assert "A budget has ended the search early: the plan is the best so far." in result.stdout
+    facts = json.loads(CliRunner().invoke(app, [*command, "-f", "json"]).stdout)
+    assert facts["groups"][0]["searches"][0]["complete"] is False
 
 
 def evolved(number: int) -> Evolved:
@@ -345,7 +368,8 @@ def judged(own: float, tuned: float, mode: str, reported: str) -> dict:
         search = {"epochs": 20, "cost": 20.0, "seconds": 1.0}
         held_out = {"mean": mean, "std": 0.1, "values": []}
         known = {"group": name, "best": None, "held_out": held_out, "failures": []}
-        return {**known, "strategies": 1, "search": search, "searches": [{"search": search}]}
+        searches = [{"search": search, "complete": True}]
+        return {**known, "strategies": 1, "search": search, "searches": searches}
 
     known = {"name": "demo", "metric": "top1", "cost_unit": None, "seeds": 3, "strategies": []}
     groups = [group("plan", own), group("hand-tuned", tuned)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 
 from schedplan.baselines.compare import Compared
 from schedplan.baselines.job import Result
@@ -24,9 +24,26 @@ def scores(results: Sequence[Result | Evolved], metric: str) -> tuple[float, ...
     return found if all(map(math.isfinite, found)) else ()
 
 
-def spread(values: Sequence[float]) -> float | None:
-    """Return the standard deviation of a sample; None of fewer than two values."""
-    return stdev(values) if len(values) > 1 else None
+def spread(values: Sequence[float], times: Sequence[int] | None = None) -> float | None:
+    """Return the standard deviation of a sample; None of fewer than two values.
+
+    Args:
+        values: measured one by one.
+        times: how much each weighs; by default all the same. What weighs twice is no more certain
+            for that: it was still measured once.
+
+    Example:
+        >>> round(spread([1, 2, 3], times=[2, 2, 2]), 9)
+        1.0
+    """
+    if len(values) < 2:
+        return None
+    weights = (
+        [weight / sum(times) for weight in times] if times else [1 / len(values)] * len(values)
+    )
+    mean = fmean(values, weights)
+    variance = sum(w * (value - mean) ** 2 for w, value in zip(weights, values, strict=True))
+    return math.sqrt(variance / (1 - sum(weight**2 for weight in weights)))
 
 
 def best(

@@ -327,6 +327,8 @@ def compare(
     if output is not None:
         draw_comparison(output, facts)
         log.info("%s", output)
+    if not all(each.plan.complete for each in searched):
+        raise typer.Exit(BudgetError.exit_code)
 
 
 app.command()(report)

@@ -318,7 +318,7 @@ class _Progress:
         """Tell a result; raise MetricError if it lacks what is to be reported."""
         result, strategy = event.result, event.strategy
         del self._ahead[strategy.key, event.number]
-        place = f"[{self._total - len(self._ahead)}/{self._total}] {strategy.name}"
+        place = f"[{self._total - len(self._ahead)}/{self._total}] {strategy.kind}: {strategy.name}"
         trained = f"{counted(strategy.plan.epochs, 'epoch')}, seed {event.number}"
         if result.failure:
             log.warning("%s, %s: failed: %s", place, trained, result.failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Final
@@ -68,18 +69,23 @@ def compare_facts(
 def _plans(searched: Sequence[Searched], planned: Sequence[Compared], reported: str) -> Facts:
     """Return what the plans have reached, with all seeds, and what finding and training one takes.
 
-    Their scores are held out: none of these trainings has chosen anything.
+    Their scores are held out: none of these trainings has chosen anything. A plan that several
+    searches have found was trained once; its scores weigh as often as it was found.
     """
     setup = searched[0].setup
     own = [_strategy(each, setup, reported) for each in planned]
     paths = list(dict.fromkeys(each["strategy"] for each in own))
-    results = [result for each in planned for result in each.results]
-    reached = {name: _scores(scores(results, name)) for name in own[0]["scores"]}
+    found = Counter(each.strategy.key for each in planned)
+    distinct = {each.strategy.key: each for each in planned}.values()
+    results = [result for each in distinct for result in each.results]
+    times = [found[each.strategy.key] for each in distinct for _ in each.results]
+    reached = {name: _scores(scores(results, name), times) for name in own[0]["scores"]}
     searches = [
         {
             "seed": search.setup.config.seed,
             "strategy": plan["strategy"],
             "epochs": plan["epochs"],
+            "complete": search.plan.complete,
             "search": _spent_by(search),
         }
         for search, plan in zip(searched, own, strict=True)
@@ -95,7 +101,7 @@ def _plans(searched: Sequence[Searched], planned: Sequence[Compared], reported: 
         "held_out": reached[reported],
         "failures": [
             f"{each.strategy.name}, {failure}"
-            for each in planned
+            for each in distinct
             for failure in _failures(each.results)
         ],
         "search": _mean([each["search"] for each in searches]),
@@ -191,11 +197,11 @@ def _mean(amounts: Sequence[Facts]) -> Facts:
     return {name: fmean(each[name] for each in amounts) for name in _AMOUNTS}
 
 
-def _scores(values: Sequence[float]) -> Facts | None:
-    """Return mean and spread of some scores; None if there are none."""
+def _scores(values: Sequence[float], times: Sequence[int] | None = None) -> Facts | None:
+    """Return the mean of some scores and their `spread`; None if there are none."""
     if not values:
         return None
-    return {"mean": fmean(values), "std": spread(values), "values": list(values)}
+    return {"mean": fmean(values, times), "std": spread(values, times), "values": list(values)}
 
 
 def compare_table(facts: Mapping[str, Any]) -> Group:
@@ -238,7 +244,8 @@ def _bests(facts: Mapping[str, Any]) -> Iterator[str]:
     for group in facts["groups"]:
         best, failed = group["best"], group["failures"]
         if best is not None:
-            yield f"{group['group']}: {best['strategy']}"
+            kind = f"{best['kind']}, " if group["group"] == "hand-tuned" else ""
+            yield f"{group['group']}: {kind}{best['strategy']}"
         else:
             why = f"failed: {failed[0]}" if failed else "each has failed with some seed"
             yield f"{group['group']}: {why}"
@@ -330,6 +337,9 @@ def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
         f"Every stage has a fresh optimiser, and so has each of the up to {STAIRS} stairs of a "
         "cosine. The time of strategies leaves out what is measured before a stage's first epoch."
     )
+    if cut := sum(not search["complete"] for search in planned["searches"]):
+        which = "the search" if searches == 1 else f"{cut} of {searches} searches"
+        yield f"A budget has ended {which} early: the plan is the best so far."
     for group in facts["groups"]:
         if group["group"] == "pbt" and group["best"] and facts["reported"] == facts["metric"]:
             yield "pbt: the best member by this very score and seed, so that nothing is held out."

@@ -57,9 +57,11 @@ def draw_comparison(file: Path, facts: Mapping[str, Any]) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         unit = facts["cost_unit"]
-        axes.set_xlabel(f"cost in epochs x {unit}" if unit else "cost in epochs", family=FONT)
-        axes.set_ylabel(facts["reported"], family=FONT)
-        axes.set_title(f"{facts['name']}: score against cost", loc="left", family=FONT)
+        cost = f"cost in epochs x {unit}" if unit else "cost in epochs"
+        plain: dict[str, Any] = {"family": FONT, "parse_math": False}
+        axes.set_xlabel(cost, **plain)
+        axes.set_ylabel(facts["reported"], **plain)
+        axes.set_title(f"{facts['name']}: score against cost", loc="left", **plain)
         axes.grid(color=palette.PALE, linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=8, frameon=False, loc="lower right")
