@@ -24,6 +24,7 @@ from schedplan import (
     FixedEpochs,
     GeneratorTrainer,
     KneeEstimator,
+    Patience,
     Plan,
     Problem,
     SimulatedTrainer,
@@ -436,3 +437,25 @@ def test_no_model_is_evaluated_on_hours_that_are_used_up(tmp_path):
     with pytest.raises(BudgetError, match="hours 0 of 0"):
         solve(staged(), tmp_path / "run", options=SearchOptions(budget=Budget(hours=0)))
     assert list(RunFolder(tmp_path / "run").trained()) == []
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_no_training_is_dropped_that_has_won_already(tmp_path, mode):
+    """An estimator that takes the best measured may have it long before it stops."""
+    estimator, metric = Patience(8), {"max": "top1", "min": "loss"}[mode]
+    sign, dropped = {"max": 1, "min": -1}[mode], 0
+    for seed in range(4):
+        noisy = partial(SimulatedTrainer, noise=0.03, problem=seed)
+        problem = kinetics(noisy, metric=metric, mode=mode, estimator=estimator, seed=seed)
+        folder = RunFolder(tmp_path / str(seed))
+        solve(problem, folder.path, options=SearchOptions(pruning=SAFE))
+        ended = [(each.key, each.outcome()) for each in folder.trainings()]
+        for key, outcome in ended:
+            if outcome.rule == "race":
+                into = [
+                    o for k, o in ended if k.endswith(key.split("__")[1]) and o.status == "done"
+                ]
+                worth = sign * estimator(outcome.scores, mode).score
+                assert worth < max(sign * each.score for each in into)
+                dropped += 1
+    assert dropped > 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from schedplan.frontier import Label
@@ -63,6 +63,10 @@ class TrainedOnce(ABC):
     def train(self, trial: Trial) -> Outcome:
         """Train to the end; called once for the same epochs under the same states."""
 
+    @abstractmethod
+    def worth(self, scores: Sequence[float]) -> float:
+        """Return what a training is worth that ends with these scores."""
+
     def whole(self, trial: Trial) -> Outcome:
         """Return how training ends."""
         schedule = tuple((each.state, each.outcome.epoch) for each in trial.source.path[1:])
@@ -97,7 +101,7 @@ class TrainedOnce(ABC):
             options: of `Search`.
         """
         cost_of = self.cost
-        search = Search(self.graph, cost=cost_of, **options)
+        search = Search(self.graph, cost=cost_of, worth=self.worth, **options)
         durations = Durations(self.graph)
         running: list[tuple[float, int, Trial, Outcome, int]] = []
         answers: list[tuple[float, Label]] = []
@@ -154,6 +158,9 @@ class World(TrainedOnce):
     def true(self, found: Found) -> float:
         """Return what the plan found is worth, trained without noise."""
         return true_quality(self.problem, found.schedule)
+
+    def worth(self, scores: Sequence[float]) -> float:
+        return self.estimator(scores, scale=self.scale).score
 
     def train(self, trial: Trial) -> Outcome:
         transition = transition_key((trial.source.state, trial.target))

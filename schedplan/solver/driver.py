@@ -72,7 +72,13 @@ class Driver:
         self.failures: list[str] = []
         cost = cache(options.epoch_cost)
         self.search = Search(
-            problem.graph, problem.mode, options.frontier, options.pruning, cost, options.order
+            problem.graph,
+            problem.mode,
+            options.frontier,
+            options.pruning,
+            cost,
+            options.order,
+            problem.worth,
         )
         self.ledger = Ledger(options.budget, cost, problem.graph, run)
         self._crew = TrainingCrew(executor, run, self._note_epoch, workers)

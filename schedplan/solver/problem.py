@@ -14,7 +14,7 @@ from schedplan.graph import StateGraph
 from schedplan.journal import fingerprint, identity, transition_key
 from schedplan.knees import AtMost, CurveFit, KneeEstimator, Mode
 from schedplan.plan import Plan
-from schedplan.pruning import SAFE, Pruning
+from schedplan.pruning import SAFE, Array, Pruning
 from schedplan.solver.search import Order
 from schedplan.space import State
 from schedplan.trainer import TrainerFactory
@@ -77,6 +77,12 @@ class Problem:
     estimator: KneeEstimator = field(default_factory=lambda: AtMost(400, CurveFit()))
     seed: int = 0
     name: str = "plan"
+
+    def worth(self, scores: Array) -> float:
+        """Return what a training is worth that ends with some scores; higher is better for both,
+        so those of a minimised metric are negated."""
+        sign = 1.0 if self.mode == "max" else -1.0
+        return sign * self.estimator(sign * scores, self.mode).score
 
     def facts(self) -> dict[str, Any]:
         """Return what determines the result, as plain data, to recognise a run folder by."""

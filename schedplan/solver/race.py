@@ -8,11 +8,14 @@ from dataclasses import replace
 
 from schedplan.frontier import Frontier, Label
 from schedplan.pruning import Drop, Race, measurement_noise
-from schedplan.solver.trial import END, Steps, Trial
+from schedplan.solver.trial import END, Steps, Trial, Worth
 
 
-def race(trials: Sequence[Trial], rule: Race, frontier: Frontier) -> Steps:
+def race(trials: Sequence[Trial], rule: Race, frontier: Frontier, worth: Worth) -> Steps:
     """Train `trials` to their ends but for those that `rule` drops; return these, with the reasons.
+
+    None is dropped that would win if it ended now, whatever is expected of it: an estimator may
+    take the best that was measured.
 
     Every decision is taken from curves seen up to an epoch that the race itself has come to, not
     up to the last one known, so that it is the same wherever and in whichever order trials run.
@@ -39,7 +42,7 @@ def race(trials: Sequence[Trial], rule: Race, frontier: Frontier) -> Steps:
             while not rival.ended_by(seen[rival]):
                 scores = rival.scores(seen[rival])
                 drop = rule.drop(scores, expected, bar, noise, rival.from_scratch)
-                if drop:
+                if drop and not worth(scores) >= bar:
                     evidence = f"{drop.evidence} from {leader.source.state.label}"
                     drops[rival] = replace(drop, evidence=evidence)
                     break

@@ -9,6 +9,7 @@ curves cut off at the epoch that the decision is about, however far they are kno
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from schedplan.pruning import Cut, Drop, Pruning, measurement_noise
 from schedplan.solver.dive import dive
 from schedplan.solver.parts import Measured, Parts
 from schedplan.solver.race import race
-from schedplan.solver.trial import END, Needs, Steps, Trial
+from schedplan.solver.trial import END, Needs, Steps, Trial, Worth
 from schedplan.space import INITIAL, State
 
 Order: TypeAlias = Literal["topological", "dive"]
@@ -57,6 +58,7 @@ class Search:
         cost: what an epoch under a state costs, above 0.
         order: `topological`, or `dive` for a complete plan early (see `dive`); in the end both
             find the same.
+        worth: of the scores of a training; by default nobody knows.
 
     Attributes:
         root: the label of S0.
@@ -74,6 +76,7 @@ class Search:
         pruning: Pruning | None = None,
         cost: Callable[[State], float] = lambda state: 1.0,
         order: Order = "topological",
+        worth: Worth = lambda scores: -math.inf,
     ) -> None:
         self.graph = graph
         self.kept: dict[State, list[Label]] = {}
@@ -84,6 +87,7 @@ class Search:
         self._sign = 1.0 if mode == "max" else -1.0
         self._frontier = frontier or BEST
         self._pruning = pruning or Pruning()
+        self._worth = worth
         self.parts = Parts(graph)
         self._rank: Mapping[State, float] = self.parts.position
         self._finals = frozenset(graph.finals)
@@ -282,7 +286,7 @@ class Search:
             yield [(rival, END)]
         else:
             leader = self.trial(label.previous or self.root, label.state)
-            drops = yield from race([leader, rival], rule, self._frontier)
+            drops = yield from race([leader, rival], rule, self._frontier, self._worth)
         return bool(rival.label and rival not in drops and rival.label.merit > label.merit)
 
     def hold(self, labels: Iterable[Label]) -> None:
@@ -307,7 +311,7 @@ class Search:
         if rule is None or len(trials) < 2:
             yield [(trial, END) for trial in trials]
         else:
-            drops = yield from race(trials, rule, self._frontier)
+            drops = yield from race(trials, rule, self._frontier, self._worth)
             for trial, drop in drops.items():
                 trial.drop = drop
                 self.dropped.append(((trial.source.state, state), trial, drop))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -81,6 +81,9 @@ class Trial:
         seen = self.outcome.scores if epoch == END else self.outcome.scores[: int(epoch) + 1]
         return self.sign * np.asarray(seen, dtype=np.float64)
 
+
+Worth: TypeAlias = Callable[[Array], float]
+"""Tells what a training is worth that ends with some scores; higher is better for both."""
 
 Needs: TypeAlias = Sequence[tuple[Trial, float]]
 """Trials, and the epoch that each has to be trained to."""

@@ -24,7 +24,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -190,6 +190,9 @@ class Digits(TrainedOnce):
         self.models[name] = model
         curve = tuple(scores)
         return Outcome("done", "", verdict.epoch, verdict.score, curve, name, None, seed, 0.0)
+
+    def worth(self, scores: Sequence[float]) -> float:
+        return ESTIMATOR(scores, scale=SCALE).score
 
     def recognised(self, found: Found) -> Tensor:
         """Return which test images the model of a plan recognises."""
