@@ -40,6 +40,9 @@ class Slow(SimulatedTrainer):
 """
 
 
+NOWHERE = ("--engine", "dask", "--scheduler", "tcp://127.0.0.1:9")
+"""Asks for a cluster that is not there."""
+
 BRIEF = ("--set", "axes.sampling=[uniform]", "--set", "axes.clip_length=[16, 32]")
 
 
@@ -96,7 +99,7 @@ def test_run_status_show_graph_and_replay_follow_each_other(folder):
 def test_a_finished_run_is_a_no_op_and_another_configuration_is_refused(folder):
     first = schedplan("run", "config.yaml", cwd=folder)
     before = (folder / "runs/demo/plan.yaml").stat().st_mtime_ns
-    again = schedplan("run", "config.yaml", cwd=folder)
+    again = schedplan("run", "config.yaml", *NOWHERE, cwd=folder)
     assert again.stdout == first.stdout
     assert "finished" in again.stderr
     assert (folder / "runs/demo/plan.yaml").stat().st_mtime_ns == before

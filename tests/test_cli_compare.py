@@ -196,10 +196,10 @@ def compared(
     (folder / "config.yaml").write_text(FRAIL.replace("DIARY", str(folder / "diary")))
     setup, run = load_config(folder / "config.yaml"), RunFolder(folder / "run")
     bind(run, run_facts(setup), setup)
-    searched = Searched(setup, run, find_plan(setup, run, SerialExecutor(), retry_failed=False))
+    searched = Searched(setup, run, find_plan(setup, run, SerialExecutor, retry_failed=False))
     (folder / "diary").unlink()
     strategies = strategies_of([searched, searched], [6], with_variants=False)
-    return searched, compare_all(setup, run, strategies, 2, SerialExecutor(), "top1")
+    return searched, compare_all(setup, run, strategies, 2, SerialExecutor, "top1")
 
 
 def test_strategies_that_fail_cost_what_was_trained(compared):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +13,8 @@ from rich.filesize import decimal
 from rich.logging import RichHandler
 
 from schedplan.cli.live import Live
+from schedplan.config import Setup
+from schedplan.errors import SchedplanError
 from schedplan.journal import RunFolder
 from schedplan.knees import KneeEstimator, Mode, Verdict
 from schedplan.report.text import duration
@@ -43,8 +45,24 @@ def log_to_stderr(verbosity: int) -> None:
 
 
 @contextmanager
-def log_to_file(path: Path) -> Iterator[None]:
-    """Keep a log of everything in the run folder, appended to by every run."""
+def session(setup: Setup, folder: RunFolder) -> Iterator[None]:
+    """Log what happens while a run trains, tell errors with their place in the configuration, and
+    come back to the present folder, wherever a trainer goes.
+
+    Args:
+        setup: the configuration.
+        folder: of the run; `log.txt` in it has every session.
+    """
+    with _log_to_file(folder.path / "log.txt"), chdir("."):
+        try:
+            yield
+        except SchedplanError as error:
+            log.debug("ended by an error", exc_info=True)
+            raise setup.locate(error) from None
+
+
+@contextmanager
+def _log_to_file(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
