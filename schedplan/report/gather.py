@@ -12,6 +12,7 @@ from schedplan.journal import Outcome, RunFolder, TransitionFolder, transition_k
 from schedplan.knees import KneeEstimator
 from schedplan.plan import Plan, Stage
 from schedplan.report.content import Content, Step, Training
+from schedplan.report.failure import replay_failure, search_failure
 from schedplan.report.path import Trace, begun_trainings, ended_trainings, trace
 from schedplan.report.view import GraphView
 from schedplan.solver import SearchOptions
@@ -39,7 +40,8 @@ def of_search(
     """
     config = folder.config()
     metric, mode = config["metric"], config["mode"]
-    found = trace(graph, ended_trainings(folder, graph), mode, plan)
+    ended = ended_trainings(folder, graph)
+    found = trace(graph, ended, mode, plan)
     trainings = tuple(
         _judged(training, estimator, config) for training in _all(folder, graph, options, found)
     )
@@ -59,6 +61,7 @@ def of_search(
         ),
         cost=options.cost,
         front={file.stem: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))},
+        failure=search_failure(graph, ended),
     )
 
 
@@ -68,7 +71,7 @@ def of_replay(folder: RunFolder, plan: Plan) -> Content:
     Raises:
         RunFolderError: a file is damaged; the message names it.
     """
-    pairs = [(stage, _stage_training(folder, key, stage)) for key, stage in _keys(plan)]
+    pairs = [(stage, _stage_training(folder, key, stage)) for key, stage in keyed_stages(plan)]
     return Content(
         name=plan.name,
         metric=plan.metric,
@@ -80,6 +83,7 @@ def of_replay(folder: RunFolder, plan: Plan) -> Content:
             for s, each in pairs
         ),
         plan=plan,
+        failure=replay_failure(training for _, training in pairs),
     )
 
 
@@ -155,8 +159,8 @@ def _step(training: Training, again: float | None) -> Step:
     )
 
 
-def _keys(plan: Plan) -> Iterator[tuple[str, Stage]]:
-    """Yield the stages of a replay, and the names of their trainings, see `schedplan.replay`."""
+def keyed_stages(plan: Plan) -> Iterator[tuple[str, Stage]]:
+    """Yield the name of every training of a replay, and its stage, see `schedplan.replay`."""
     for number, stage in enumerate(plan.path, start=1 if plan.initial is None else 0):
         yield f"stage-{number:02d}", stage
 
@@ -170,5 +174,5 @@ def _confirmed(folder: RunFolder, plan: Plan) -> dict[str, float]:
     if plan.confirmed is None:
         return {}
     place = RunFolder(folder.confirmation)
-    found = {stage.state: place.transition(key).outcome() for key, stage in _keys(plan)}
+    found = {stage.state: place.transition(key).outcome() for key, stage in keyed_stages(plan)}
     return {state: outcome.scores[-1] for state, outcome in found.items() if outcome}
