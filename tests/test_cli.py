@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from processes import schedplan
+from processes import schedplan, schedplan_here
 
 SCHEDPLAN = [sys.executable, "-m", "schedplan"]
 
@@ -154,6 +154,9 @@ def test_a_failed_search_tells_why_and_exits_with_1(folder):
     result = schedplan("run", "config.yaml", "--set", use, cwd=folder, code=1)
     assert "RuntimeError: the GPU is on fire" in result.stderr
     assert "error.txt" in result.stderr
+    status = schedplan_here("status", str(folder / "runs" / "demo"))
+    assert "failed: no final state can be reached without what has failed: S0__" in status
+    assert status.rstrip().endswith("; failed")
 
 
 FLAKY = """\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -93,13 +93,20 @@ class Display:
 
     Args:
         metric: the name of the metric.
-        total: the number of transitions.
+        total: the number of trainings.
         judge: finds the knee of what is trained in another process; None: it is not shown.
+        lengths: the epochs planned of every training, by its name; nothing in a search.
     """
 
-    def __init__(self, metric: str, total: int, judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        metric: str,
+        total: int,
+        judge: Judge | None = None,
+        lengths: Mapping[str, int] = {},
+    ) -> None:
         self._metric = metric
-        self._live = Live(metric, total, CONSOLE)
+        self._live = Live(metric, total, CONSOLE, lengths)
         self._judge = judge
         self._total = total
         self._ended: set[str] = set()  # a transition may be trained from several models

@@ -13,6 +13,7 @@ from schedplan.config import Setup
 from schedplan.course import confirm, replay
 from schedplan.journal import Outcome, RunFolder, remove_folder
 from schedplan.plan import Plan
+from schedplan.report.gather import keyed_stages
 
 
 def replay_facts(setup: Setup, plan: Plan, seed: int | None = None) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def replay_plan(
     config = replay_facts(setup, plan, seed)
     bind(folder, config, setup)
     _say_other_options(plan, setup)
-    display = Display(plan.metric, len(plan.path))
+    display = _display(plan)
     with (
         session(setup, folder),
         make_executor() as executor,
@@ -48,6 +49,11 @@ def replay_plan(
             on_event=on_event,
             config=config,
         )
+
+
+def _display(plan: Plan) -> Display:
+    lengths = {key: stage.epochs for key, stage in keyed_stages(plan)}
+    return Display(plan.metric, len(lengths), lengths=lengths)
 
 
 def _say_other_options(plan: Plan, setup: Setup) -> None:
@@ -87,7 +93,7 @@ def confirm_plan(
         log.info("confirming the plan: training along it once more, from scratch")
         config = replay_facts(setup, plan.bare, plan.confirmation_seed)
         bind(place, config, setup)
-        display = Display(plan.metric, len(plan.path))
+        display = _display(plan)
         with (
             make_executor() as executor,
             observed(setup, place, display, trackers) as on_event,
