@@ -236,7 +236,7 @@ def test_an_unstated_metric_that_is_not_reported_is_found_at_the_first_epoch(fol
         (["show", "absent.yaml"], ["absent.yaml", "cannot be read"]),
         (["show", "config.yaml"], ["no plan"]),
         (["replay", "full/plan.yaml"], ["version"]),
-        (["graph", "config.yaml", "-o", "a.gif"], [".svg", ".dot"]),
+        (["graph", "absent.yaml", "-o", "a.gif"], ["cannot write 'a.gif'", ".svg, .png, .dot"]),
         (["frobnicate"], ["frobnicate"]),
         (["run"], ["CONFIG"]),
     ],

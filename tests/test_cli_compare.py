@@ -105,7 +105,7 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        (["-o", "a.pdf"], ["a.pdf", ".svg or .png"]),
+        (["-o", "a.pdf"], ["a.pdf", ".svg, .png"]),
         (["-o", "folder.svg"], ["folder.svg: this is a folder"]),
         (["--epochs", "99999999999"], ["a strategy of 99999999999 epochs", "1 to 100,000"]),
         (["--metric", "top"], ["--metric top: the trainer does not report the metric 'top'"]),

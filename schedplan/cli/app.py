@@ -72,6 +72,7 @@ from schedplan.config import Setup, load_config, load_plan, load_preset, load_ru
 from schedplan.errors import BudgetError, MissingKeyError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.report import of_replay, write_graph, write_report
+from schedplan.report.write import FORMATS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -210,7 +211,7 @@ def graph(
     set_: Overrides = None,
 ) -> None:
     """Draw the graph of states; of a run, with its scores and the path chosen."""
-    check_output(output, source=source)
+    check_output(output, FORMATS, source=source)
     if source.is_dir():
         folder = RunFolder(source)
         draw(folder, load_run(folder), output)
