@@ -17,7 +17,7 @@ from schedplan.config import Setup
 from schedplan.errors import SchedplanError
 from schedplan.journal import RunFolder
 from schedplan.knees import KneeEstimator, Mode, Verdict
-from schedplan.report.text import duration
+from schedplan.report.text import counted, duration
 from schedplan.solver import DiskEvent, Event, PlanEvent, RunEvent
 from schedplan.solver.search import SUPERSEDED
 from schedplan.transition import EpochEvent, PauseEvent, RetryEvent, TransitionEvent
@@ -131,7 +131,8 @@ class Display:
         elif isinstance(event, DiskEvent):
             _tell_disk(event)
         elif isinstance(event, RunEvent):
-            log.info("run folder %s: %d transitions", event.folder, event.graph.transitions)
+            transitions = counted(event.graph.transitions, "transition")
+            log.info("run folder %s: %s", event.folder, transitions)
         elif isinstance(event, PlanEvent):
             log.info("plan found: %s %.4g", self._metric, event.plan.score)
 
@@ -169,11 +170,11 @@ class Display:
             log.warning("%s: failed: %s", place, outcome.reason)
         else:
             log.info(
-                "%s: %s %.4g; %d epochs trained, epoch %d kept, %s%s",
+                "%s: %s %.4g; %s trained, epoch %d kept, %s%s",
                 place,
                 self._metric,
                 outcome.score,
-                outcome.epochs_trained,
+                counted(outcome.epochs_trained, "epoch"),
                 outcome.epoch,
                 f"{outcome.seconds:.1f} s",
                 self._left_in_words(),

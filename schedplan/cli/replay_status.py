@@ -15,7 +15,7 @@ from schedplan.journal import RunFolder
 from schedplan.plan import Plan
 from schedplan.report import of_replay
 from schedplan.report.content import Training
-from schedplan.report.text import duration
+from schedplan.report.text import counted, duration
 
 Facts = dict[str, Any]
 
@@ -74,5 +74,5 @@ def _seconds_left(trainings: Sequence[Training], lengths: Sequence[int]) -> floa
 
 def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from failed(facts)
-    trained = f"{facts['epochs']:,} of {facts['planned']:,} epochs"
+    trained = f"{facts['epochs']:,} of {counted(facts['planned'], 'epoch')}"
     yield f"{trained} in {duration(facts['seconds'])}; {rest(facts)}"

@@ -25,6 +25,7 @@ from schedplan.frontier import Pareto
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
 from schedplan.report import begun_trainings, ended_trainings, trace, write_graph, write_report
+from schedplan.report.text import counted, listed
 from schedplan.solver import solve
 
 
@@ -150,9 +151,8 @@ def warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None
     if facts["failed"]:
         unable = f" and {facts['waiting']} could not start" if plan.complete else ""
         log.warning(
-            "%d transitions failed%s; see `schedplan status %s`. Once the cause is mended: "
-            "--retry-failed",
-            facts["failed"],
+            "%s failed%s; see `schedplan status %s`. Once the cause is mended: --retry-failed",
+            counted(facts["failed"], "transition"),
             unable,
             folder.path,
         )
@@ -168,6 +168,5 @@ def warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None
 
 def warn_of_unreached(setup: Setup) -> None:
     """Say which final states no start leads to."""
-    if setup.graph.unreached:
-        names = ", ".join(state.label for state in setup.graph.unreached)
-        log.warning("no start leads to the final states %s", names)
+    if names := [state.label for state in setup.graph.unreached]:
+        log.warning("no start leads to %s: %s", counted(len(names), "final state"), listed(names))

@@ -19,7 +19,7 @@ from schedplan.journal import RunFolder, TransitionFolder, fingerprint, transiti
 from schedplan.plan import Plan
 from schedplan.report import ended_trainings, trace
 from schedplan.report.failure import search_failure
-from schedplan.report.text import duration
+from schedplan.report.text import counted, duration
 from schedplan.solver import Budget
 from schedplan.solver.search import SUPERSEDED
 from schedplan.space import State
@@ -117,7 +117,8 @@ def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
     yield progress_in_words(facts)
     if facts["pruned_by"]:
         rules = ", ".join(f"{rule} {number}" for rule, number in facts["pruned_by"].items())
-        yield f"trainings pruned by {rules}; {facts['pruned_after']} epochs had gone into them"
+        gone = counted(facts["pruned_after"], "epoch")
+        yield f"trainings pruned by {rules}; {gone} had gone into them"
     yield f"{spent(facts)}; {rest(facts)}"
     if facts["plan"]:
         yield f"the plan: {facts['plan']['summary']}"
@@ -130,8 +131,9 @@ def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
 def progress_in_words(facts: Mapping[str, Any]) -> str:
     """Return in words how many transitions are how far, as told by `status_facts`."""
     return (
-        f"{facts['done']} of {facts['transitions']} transitions done, {facts['failed']} failed, "
-        f"{facts['pruned']} pruned, {facts['begun']} begun, {facts['waiting']} waiting"
+        f"{facts['done']} of {counted(facts['transitions'], 'transition')} done, "
+        f"{facts['failed']} failed, {facts['pruned']} pruned, {facts['begun']} begun, "
+        f"{facts['waiting']} waiting"
     )
 
 
@@ -168,7 +170,7 @@ def failed(facts: Mapping[str, Any]) -> Iterator[str]:
 def spent(facts: Mapping[str, Any]) -> str:
     """Return in words what the training told by `status_facts` took."""
     cost = "" if facts["cost"] is None else f" of cost {facts['cost']:,.6g}"
-    return f"{facts['epochs']:,} epochs{cost} in {duration(facts['seconds'])}"
+    return f"{counted(facts['epochs'], 'epoch')}{cost} in {duration(facts['seconds'])}"
 
 
 _WAITING: Facts = {
