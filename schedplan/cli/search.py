@@ -111,14 +111,14 @@ def load_front(setup: Setup, folder: RunFolder) -> dict[Path, Plan]:
     """Return the plans that trade score for cost, the cheapest first; none if not asked for."""
     if not isinstance(setup.options.frontier, Pareto):
         return {}
-    return {file: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))}
+    return {file: Plan.load(file) for file in folder.front_plans()}
 
 
 def draw(folder: RunFolder, setup: Setup, output: Path) -> None:
     """Draw the graph of a run with what is known about it."""
     config = setup.config
-    plan = Plan.load(folder.plan_file) if folder.plan_file.exists() else None
-    found = trace(setup.graph, ended_trainings(folder, setup.graph), config.mode, plan)
+    trainings = ended_trainings(folder, setup.graph)
+    found = trace(setup.graph, trainings, config.mode, best_so_far(folder))
     write_graph(
         output,
         setup.graph,

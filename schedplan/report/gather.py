@@ -60,7 +60,7 @@ def of_search(
             graph, found.outcomes, found.path, "", metric, mode, begun_trainings(folder)
         ),
         cost=options.cost,
-        front={file.stem: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))},
+        front={file.stem: Plan.load(file) for file in folder.front_plans()},
         failure=search_failure(graph, ended),
     )
 
