@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from numbers import Integral, Real
+from pathlib import Path
 
 from schedplan.errors import ConfigError, UsageError, did_you_mean
 
@@ -48,3 +49,17 @@ def require_choice(
     if value not in allowed:
         hint = did_you_mean(value, allowed)
         raise error(f"{name} is {value!r}", allowed=allowed, hint=hint, path=(name,))
+
+
+def require_suffix(file: Path, suffixes: Collection[str]) -> None:
+    """Raise `UsageError` unless the name of a file to write ends in one of `suffixes`, in capitals
+    or not.
+
+    Example:
+        >>> require_suffix(Path("graph.gif"), [".svg", ".png"])
+        Traceback (most recent call last):
+        schedplan.errors.UsageError: cannot write 'graph.gif'; allowed: names ending in .svg, .png
+    """
+    if file.suffix.lower() not in suffixes:
+        allowed = f"names ending in {', '.join(suffixes)}"
+        raise UsageError(f"cannot write {file.name!r}", allowed=allowed)

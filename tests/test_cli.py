@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from processes import schedplan
+from processes import schedplan, schedplan_here
 
 SCHEDPLAN = [sys.executable, "-m", "schedplan"]
 
@@ -54,6 +54,9 @@ class Forking(SimulatedTrainer):
         return super().train_epoch()
 """
 
+
+NOWHERE = ("--engine", "dask", "--scheduler", "tcp://127.0.0.1:9")
+"""Asks for a cluster that is not there."""
 
 BRIEF = ("--set", "axes.sampling=[uniform]", "--set", "axes.clip_length=[16, 32]")
 
@@ -118,7 +121,7 @@ def test_run_status_show_graph_and_replay_follow_each_other(folder):
 def test_a_finished_run_is_a_no_op_and_another_configuration_is_refused(folder):
     first = schedplan("run", "config.yaml", cwd=folder)
     before = (folder / "runs/demo/plan.yaml").stat().st_mtime_ns
-    again = schedplan("run", "config.yaml", cwd=folder)
+    again = schedplan("run", "config.yaml", *NOWHERE, cwd=folder)
     assert again.stdout == first.stdout
     assert "finished" in again.stderr
     assert (folder / "runs/demo/plan.yaml").stat().st_mtime_ns == before
@@ -173,6 +176,9 @@ def test_a_failed_search_tells_why_and_exits_with_1(folder):
     result = schedplan("run", "config.yaml", "--set", use, cwd=folder, code=1)
     assert "RuntimeError: the GPU is on fire" in result.stderr
     assert "error.txt" in result.stderr
+    status = schedplan_here("status", str(folder / "runs" / "demo"))
+    assert "failed: no final state can be reached without what has failed: S0__" in status
+    assert status.rstrip().endswith("; failed")
 
 
 FLAKY = """\
@@ -252,7 +258,7 @@ def test_an_unstated_metric_that_is_not_reported_is_found_at_the_first_epoch(fol
         (["show", "absent.yaml"], ["absent.yaml", "cannot be read"]),
         (["show", "config.yaml"], ["no plan"]),
         (["replay", "full/plan.yaml"], ["version"]),
-        (["graph", "config.yaml", "-o", "a.gif"], [".svg", ".dot"]),
+        (["graph", "absent.yaml", "-o", "a.gif"], ["cannot write 'a.gif'", ".svg, .png, .dot"]),
         (["frobnicate"], ["frobnicate"]),
         (["run"], ["CONFIG"]),
     ],

@@ -109,7 +109,7 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        (["-o", "a.pdf"], ["a.pdf", ".svg or .png"]),
+        (["-o", "a.pdf"], ["a.pdf", ".svg, .png"]),
         (["-o", "folder.svg"], ["folder.svg: this is a folder"]),
         (["--epochs", "99999999999"], ["a strategy of 99999999999 epochs", "1 to 100,000"]),
         (["--metric", "top"], ["--metric top: the trainer does not report the metric 'top'"]),
@@ -205,10 +205,10 @@ def compared(
     (folder / "config.yaml").write_text(FRAIL.replace("DIARY", str(folder / "diary")))
     setup, run = load_config(folder / "config.yaml"), RunFolder(folder / "run")
     bind(run, run_facts(setup), setup)
-    searched = Searched(setup, run, find_plan(setup, run, SerialExecutor(), retry_failed=False))
+    searched = Searched(setup, run, find_plan(setup, run, SerialExecutor, retry_failed=False))
     (folder / "diary").unlink()
     strategies = strategies_of([searched, searched], [6], with_variants=False)
-    return searched, compare_all(setup, run, strategies, 2, SerialExecutor(), "top1")
+    return searched, compare_all(setup, run, strategies, 2, SerialExecutor, "top1")
 
 
 def test_strategies_that_fail_cost_what_was_trained(compared):

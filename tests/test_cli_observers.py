@@ -119,7 +119,7 @@ def test_every_run_keeps_its_epochs_also_a_replay_and_a_confirmation(inside):
     demo = inside / "runs" / "demo"
     setup = load_config(inside / "config.yaml")
     bind(RunFolder(demo), run_facts(setup), setup)
-    find_plan(setup, RunFolder(demo), SerialExecutor(), False)  # as `compare` does
+    find_plan(setup, RunFolder(demo), SerialExecutor, False)  # as `compare` does
     assert written(demo) == recorded(demo) != []
     (demo / "epochs.csv").unlink()
     run("run", "config.yaml", "--confirm")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -39,8 +41,18 @@ def shown(live: Live) -> str:
     return console.file.getvalue()
 
 
-def terminal() -> Live:
-    return Live("quality", 4, Console(file=io.StringIO(), force_terminal=True, width=80))
+def begin(run: RunFolder, key: str, epochs: int, seconds: float) -> Path:
+    """Write down a training that goes on; return the file."""
+    attempt = run.transition(key).attempt(run.transition(key).begin_attempt(origin=None))
+    for epoch in range(epochs + 1):
+        took = seconds / epochs if epoch else 0.0
+        attempt.append(EpochRecord(epoch, 0.5, {"quality": 0.5}, {}, took))
+    return run.path / "transitions" / key / "1" / "epochs.jsonl"
+
+
+def terminal(total: int = 4, lengths: Mapping[str, int] = {}) -> Live:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    return Live("quality", total, console, lengths)
 
 
 def test_the_table_shows_what_is_trained_its_knee_and_the_time_left():
@@ -117,21 +129,13 @@ def test_status_divides_what_is_left_among_those_at_work(tmp_path, heard, at_wor
     (tmp_path / "config.yaml").write_text(f"{config}transitions: {{preset: basic}}\n")
     setup = load_config(tmp_path / "config.yaml")
     run = RunFolder(tmp_path / "run")
-
-    def begin(key: str, ended: float) -> None:
-        """Record two epochs of ten seconds, the last one written down at a time."""
-        attempt = run.transition(key).attempt(run.transition(key).begin_attempt(origin=None))
-        for epoch in range(3):
-            seconds = 10.0 if epoch else 0.0
-            attempt.append(EpochRecord(epoch, 0.5, {"quality": 0.5}, {}, seconds))
-        os.utime(run.path / "transitions" / key / "1" / "epochs.jsonl", (ended, ended))
-
     (start,) = setup.graph.starts
     targets = list(setup.graph.dag.successors(start))
     assert (setup.graph.transitions, len(targets)) == (5, 2)
     run.transition(f"S0__{start.label}").publish(done(epochs=4, seconds=40.0))
     for target, ended in zip(targets, (1000.0, 1000.0 - heard), strict=True):
-        begin(f"{start.label}__{target.label}", ended)
+        journal = begin(run, f"{start.label}__{target.label}", epochs=2, seconds=20.0)
+        os.utime(journal, (ended, ended))
     # Half of each that is begun is left, and two others.
     assert status_facts(run, setup)["seconds_left"] == (2 * 20 + 2 * 40) / at_work
 
@@ -145,5 +149,8 @@ def test_status_tells_what_would_be_kept_and_the_time_left_of_what_is_begun(tmp_
     assert 0 <= begun["knee"] <= begun["epochs"]
     assert begun["seconds_left"] > 0
     table = schedplan("status", "runs/demo", cwd=tmp_path).stdout
-    assert f"({begun['knee']})" in table
+    progress = RunFolder(tmp_path / "runs" / "demo").transition(begun["transition"]).progress()
+    verdict = load_config(tmp_path / "config.yaml").estimator(progress.scores, "max")
+    assert (begun["knee"], begun["score"]) == (verdict.epoch, verdict.score)
+    assert re.search(rf"\({verdict.epoch}\) +│ +\({verdict.score:.4g}\)", table)
     assert "in brackets" in table

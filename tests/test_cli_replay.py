@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 from processes import schedplan
+from typer.testing import CliRunner
+
+from schedplan import SimulatedTrainer
+from schedplan.cli.app import app
+from schedplan.errors import TrainerError
 
 CONFIG = """\
 name: demo
@@ -87,3 +92,22 @@ def test_what_is_wrong_with_it_is_said_before_the_search(folder, override, phras
     refused = schedplan("check", "config.yaml", "--set", override, cwd=folder, code=2)
     for phrase in phrases:
         assert phrase in refused.stderr
+
+
+class Picky(SimulatedTrainer):
+    """Finds out only while it trains that it cannot be noisy."""
+
+    def begin(self, params, start, seed):
+        if self._noise > 0.1:
+            raise TrainerError("too loud", path=("trainer", "noise"))
+        super().begin(params, start, seed)
+
+
+def test_an_error_has_its_place_whatever_trains(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = CONFIG.replace("simulated", '"test_cli_replay:Picky"').replace("top1", "quality")
+    Path("config.yaml").write_text(config)
+    assert CliRunner().invoke(app, ["run", "config.yaml"]).exception is None
+    for command in (["run", "config.yaml", "--out", "loud"], ["replay", "runs/demo"]):
+        error = CliRunner().invoke(app, [*command, "--set", "trainer.noise=1"]).exception
+        assert str(error) == "--set trainer.noise=1: too loud"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_cli import CONFIG, SCHEDPLAN, SLOW_TRAINER, schedplan
+from test_cli import CONFIG, NOWHERE, SCHEDPLAN, SLOW_TRAINER, schedplan
 
 from schedplan import Plan, Stage
 
@@ -90,7 +90,7 @@ def test_a_plan_is_confirmed_once(folder):
     table = schedplan("show", "runs/demo", cwd=folder).stdout
     for word in ("fitted", "measured", "confirmed"):
         assert word in table
-    again, stderr = run_json(folder, "--confirm")
+    again, stderr = run_json(folder, "--confirm", *NOWHERE)
     assert again == plan
     assert "confirmed already" in stderr
     words = "{score:.4g} fitted, {observed:.4g} measured, {confirmed:.4g} confirmed"

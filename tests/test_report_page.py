@@ -68,6 +68,15 @@ class Failing(SimulatedTrainer):
         super().begin(params, start, seed)
 
 
+class Forgetful(SimulatedTrainer):
+    """Has no memory for low rates."""
+
+    def begin(self, params, start, seed):
+        if params["rate"] == 0.01:
+            raise MemoryError("too large")
+        super().begin(params, start, seed)
+
+
 class Level(SimulatedTrainer):
     """Is as good after any training as after any other."""
 
@@ -222,6 +231,15 @@ def test_a_search_that_found_nothing_says_so(run, tmp_path):
     assert "waiting" in state
     begun = [arrow for arrow in run.content().view.arrows if arrow.status == "begun"]
     assert sum(arrow.begun for arrow in begun) == 3
+
+
+def test_a_search_that_has_failed_says_so_and_why(run, tmp_path):
+    run = replace(run, graph=CHAIN, trainer=Forgetful)
+    assert run.search() is None
+    page = written(run.content(), tmp_path)
+    why = "no final state can be reached without what has failed: 0.1__0.01: MemoryError: too large"
+    assert f"Failed: {why}." in page.texts["p"]
+    assert not any(text.startswith("Not finished") for text in page.texts["p"])
 
 
 def test_what_was_trained_again_has_a_row_of_its_own(run, tmp_path):

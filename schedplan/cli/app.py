@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import chdir
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -47,24 +46,22 @@ from schedplan.cli.compare import (
 from schedplan.cli.comparison import compare_facts, compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
-from schedplan.cli.observers import load_trackers, observed
+from schedplan.cli.observers import load_trackers
 from schedplan.cli.outputs import check_output
 from schedplan.cli.plans import either, read_plan, replayed_plan
 from schedplan.cli.plugins import plugins
 from schedplan.cli.presets import presets
-from schedplan.cli.progress import Display, log, log_to_file, log_to_stderr
+from schedplan.cli.progress import log, log_to_stderr
+from schedplan.cli.replay import confirm_plan, replay_plan
 from schedplan.cli.replay_status import replay_status_facts, replay_status_table
 from schedplan.cli.report import report
 from schedplan.cli.scatter import PICTURES, draw_comparison
 from schedplan.cli.search import (
     bind,
-    confirm_plan,
     draw,
     find_plan,
     load_front,
-    replay_facts,
     run_facts,
-    say_other_options,
     show_what_is_missing,
     warn_of_unreached,
     warn_of_what_is_missing,
@@ -72,10 +69,10 @@ from schedplan.cli.search import (
 from schedplan.cli.status import status_facts, status_table
 from schedplan.cli.tables import Format, only_data_on_stdout, print_data
 from schedplan.config import Setup, load_config, load_plan, load_preset, load_run
-from schedplan.course import replay
 from schedplan.errors import BudgetError, MissingKeyError, UsageError
 from schedplan.journal import RunFolder
 from schedplan.report import of_replay, write_graph, write_report
+from schedplan.report.write import FORMATS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -155,16 +152,15 @@ def run(
     """Search for the best schedule; resume where an earlier run of the same folder ended."""
     setup = _load_config(config, preset, plugin, set_)
     _ = setup.problem, setup.options  # which checks them, before a folder is made
-    make_executor = setup.plugins.get("executors", engine).load()
-    executor = make_executor(workers, devices, scheduler)
+    engines = setup.plugins.get("executors", engine).load()
+    make_executor = partial(engines, workers, devices, scheduler)
     trackers = load_trackers(setup, track)
     folder = RunFolder(out or Path("runs") / setup.config.name)
     with only_data_on_stdout():
         bind(folder, run_facts(setup), setup)
-        plan = find_plan(setup, folder, executor, retry_failed, trackers)
+        plan = find_plan(setup, folder, make_executor, retry_failed, trackers)
         if confirm:
-            again = make_executor(workers, devices, scheduler)
-            plan = confirm_plan(setup, folder, plan, again, trackers)
+            plan = confirm_plan(setup, folder, plan, make_executor, trackers)
     front = views.front_tables(load_front(setup, folder), setup.options.cost)
     print_data(plan.as_dict(), Group(views.plan_table(plan), *front), form)
     show_what_is_missing(setup, folder)
@@ -215,7 +211,7 @@ def graph(
     set_: Overrides = None,
 ) -> None:
     """Draw the graph of states; of a run, with its scores and the path chosen."""
-    check_output(output, source=source)
+    check_output(output, FORMATS, source=source)
     if source.is_dir():
         folder = RunFolder(source)
         draw(folder, load_run(folder), output)
@@ -252,20 +248,10 @@ def replay_(
         raise UsageError("the plan has no stages to train", where=where)
     beside = plan.with_name(f"{plan.name}-replay") if plan and plan.is_dir() else None
     folder = RunFolder(out or beside or Path("runs") / f"{found.name}-replay")
+    engines = setup.plugins.get("executors", engine).load()
+    make_executor = partial(engines, None, devices, scheduler)
     with only_data_on_stdout():
-        config = replay_facts(setup, found, seed)
-        bind(folder, config, setup)
-    say_other_options(found, setup)
-    make_executor = setup.plugins.get("executors", engine).load()
-    with (
-        only_data_on_stdout(),
-        log_to_file(folder.path / "log.txt"),
-        make_executor(None, devices, scheduler) as executor,
-        observed(setup, folder, Display(found.metric, len(found.path)), trackers) as on_event,
-        chdir("."),
-    ):
-        to_train = found, setup.trainer, folder.path
-        outcomes = replay(*to_train, seed=seed, executor=executor, on_event=on_event, config=config)
+        outcomes = replay_plan(setup, folder, found, make_executor, trackers, seed)
     facts = views.replay_facts(found, outcomes)
     print_data(facts, views.replay_table(facts), form)
     write_report(folder.report, of_replay(folder, found))
@@ -318,7 +304,7 @@ def compare(
         check_metric(setup, reported)
         searched = search_all(setup, folder, searches, make_executor)
         strategies = strategies_of(searched, lengths, with_variants)
-        compared = compare_all(setup, folder, strategies, seeds, make_executor(), reported)
+        compared = compare_all(setup, folder, strategies, seeds, make_executor, reported)
         evolved = evolve_all(setup, folder, strategies, seeds, pbt, workers or 1)
     for each in searched:
         warn_of_what_is_missing(each.setup, each.folder, each.plan)

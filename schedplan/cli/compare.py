@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +26,7 @@ from schedplan.baselines import (
     require_ray,
     variants,
 )
-from schedplan.cli.progress import log, log_to_file
+from schedplan.cli.progress import log, session
 from schedplan.cli.search import bind, find_plan, run_facts, show_what_is_missing, trained_with
 from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
@@ -170,7 +169,7 @@ def search_all(
         if count > 1:
             log.info("search %d of %d, with the seed %d", number, count, own.config.seed)
         bind(place, run_facts(own), own)
-        plan = find_plan(own, place, make_executor(), retry_failed=False)
+        plan = find_plan(own, place, make_executor, retry_failed=False)
         show_what_is_missing(own, place)
         found.append(Searched(own, place, plan))
     return found
@@ -219,7 +218,7 @@ def compare_all(
     folder: RunFolder,
     strategies: Sequence[Strategy],
     seeds: int,
-    executor: Executor,
+    make_executor: Callable[[], Executor],
     reported: str,
 ) -> tuple[Compared, ...]:
     """Train along all strategies in the folder `compare` of a run; tell each result.
@@ -229,11 +228,11 @@ def compare_all(
         folder: the run's.
         strategies: what to compare.
         seeds: how many seeds to train each with.
-        executor: where to train.
+        make_executor: makes what trains.
         reported: a metric that has to be among those measured.
     """
     progress = _Progress(strategies, seeds, setup, reported)
-    with _at_work(setup, folder), executor:
+    with folder.hold(), session(setup, folder), make_executor() as executor:
         return compare(
             strategies,
             _seeds(setup, seeds),
@@ -262,7 +261,7 @@ def evolve_all(
     config, longest = setup.config, max(each.plan.epochs for each in strategies)
     cost = setup.options.cost
     population = Population(setup.graph, config.metric, config.mode, members, longest, cost)
-    with _at_work(setup, folder):
+    with folder.hold(), session(setup, folder):
         asked = counted(seeds, "population"), members, counted(longest, "epoch")
         log.info("training %s of %d members, %s each", *asked)
         return evolve(
@@ -285,16 +284,6 @@ def _tell(population: Population, number: int, evolved: Evolved) -> None:
         score, seconds = evolved.metrics[population.metric], duration(evolved.seconds)
         place = f"the population of seed {number}: {population.metric} {score:.4g}"
         log.info("%s; %s trained in %s", place, counted(evolved.epochs, "epoch"), seconds)
-
-
-@contextmanager
-def _at_work(setup: Setup, folder: RunFolder) -> Iterator[None]:
-    """Hold a run, keep its log, and say of errors where in the configuration they are."""
-    with folder.hold(), log_to_file(folder.path / "log.txt"):
-        try:
-            yield
-        except SchedplanError as error:
-            raise setup.locate(error) from None
 
 
 def _seeds(setup: Setup, count: int) -> list[int]:

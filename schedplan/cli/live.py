@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from schedplan.cli.pace import Pace
+from schedplan.cli.pace import Pace, Taken
 from schedplan.journal import Outcome
 from schedplan.report.text import duration
 
@@ -44,16 +44,22 @@ class Row:
 
 
 class Live(Progress):
-    """A table of what is being trained, above a bar for the whole run.
+    """A table of what is being trained, above a bar for the whole run: of transitions or, where the
+    length of every training is planned, of epochs.
 
     Args:
         metric: the name of the metric.
-        total: the number of transitions.
+        total: the number of trainings.
         console: where to show it; nothing is shown unless it is a terminal.
+        lengths: the epochs planned of every training, by its name; nothing in a search.
     """
 
-    def __init__(self, metric: str, total: int, console: Console) -> None:
+    def __init__(
+        self, metric: str, total: int, console: Console, lengths: Mapping[str, int] = {}
+    ) -> None:
         self._metric, self._total = metric, total
+        self._planned = dict(lengths)  # of what has not ended
+        self._epochs = sum(lengths.values())
         self._rows: dict[str, Row] = {}  # the latest news last
         self._pace = Pace()
         self._ended = 0
@@ -62,14 +68,14 @@ class Live(Progress):
             BarColumn(20),
             TaskProgressColumn(),
             MofNCompleteColumn(),
-            TextColumn("transitions"),
+            TextColumn("epochs" if lengths else "transitions"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self.add_task("training", total=total, left="")
+        self._task = self.add_task("training", total=self._epochs or total, left="")
 
     def begin(self, key: str) -> None:
         """Show a training."""
@@ -99,14 +105,19 @@ class Live(Progress):
     def end(self, key: str, ended: int, outcome: Outcome) -> None:
         """Show that a training has ended, `ended` transitions being at their end now."""
         self._ended = ended
+        self._planned.pop(key, None)
         self._pace.learn(outcome.status, outcome.epochs_trained, outcome.seconds)
         self.drop(key)
 
     def seconds_left(self) -> float | None:
         """Return in how many seconds all is trained; None while nobody knows."""
-        begun = [(row.epoch, row.seconds) for row in self._rows.values()]
-        waiting = max(self._total - self._ended - len(begun), 0)
-        return self._pace.rest(begun, waiting, self._at_work)
+        begun = [self._taken(key, row) for key, row in self._rows.items()]
+        planned = [Taken(planned=n) for key, n in self._planned.items() if key not in self._rows]
+        waiting = max(self._total - self._ended - len(begun) - len(planned), 0)
+        return self._pace.rest([*begun, *planned], waiting, self._at_work)
+
+    def _taken(self, key: str, row: Row) -> Taken:
+        return Taken(row.epoch, row.seconds, self._planned.get(key))
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Return the table and the bar."""
@@ -122,7 +133,7 @@ class Live(Progress):
         for name in ("epoch", self._metric, "knee", "left"):
             table.add_column(name, justify="right", no_wrap=True)
         for key, row in list(reversed(running.items()))[:_MOST_ROWS]:
-            left = self._pace.left(row.epoch, row.seconds)
+            left = self._pace.left(self._taken(key, row))
             table.add_row(
                 Text(key),
                 str(row.epoch),
@@ -142,7 +153,13 @@ class Live(Progress):
         self._at_work = max(sum(not row.paused for row in self._rows.values()), 1)
 
     def _advance(self) -> None:
-        begun = sum(self._pace.share(row.epoch) for row in self._rows.values())
         left = self.seconds_left()
         words = "" if left is None else f"about {duration(left)} left"
-        self.update(self._task, completed=self._ended + begun, left=words)
+        self.update(self._task, completed=self._completed(), left=words)
+
+    def _completed(self) -> float:
+        """Return how far the bar is."""
+        if not self._epochs:
+            return self._ended + sum(self._pace.share(row.epoch) for row in self._rows.values())
+        begun = sum(row.epoch for key, row in self._rows.items() if key in self._planned)
+        return self._epochs - sum(self._planned.values()) + begun

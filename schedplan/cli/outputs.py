@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from schedplan.checks import require_suffix
 from schedplan.errors import UsageError
 from schedplan.journal import RunFolder
 
@@ -26,11 +27,8 @@ def check_output(
     """
     if file is None:
         return
-    if suffixes and file.suffix.lower() not in suffixes:
-        raise UsageError(
-            f"this cannot be written as {file.name!r}",
-            allowed=f"names that end in {' or '.join(suffixes)}",
-        )
+    if suffixes:
+        require_suffix(file, suffixes)
     if file.is_dir():
         raise UsageError("this is a folder", where=str(file), allowed="a file, new or to replace")
     if source is not None and file.resolve() in {each.resolve() for each in _read_from(source)}:

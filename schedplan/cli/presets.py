@@ -12,6 +12,7 @@ from schedplan.cli.tables import Format, make_table, print_data
 from schedplan.config import load_preset
 from schedplan.config.presets import preset_plan, preset_text
 from schedplan.plugins import offered
+from schedplan.report.text import counted
 
 
 def presets(
@@ -54,10 +55,10 @@ def _told_if_broken(describe: Callable[[str], str]) -> Callable[[str], str]:
 @_told_if_broken
 def _config(name: str) -> str:
     graph = load_preset(name).graph
-    return f"{graph.states} states, {graph.transitions} transitions"
+    return f"{counted(graph.states, 'state')}, {counted(graph.transitions, 'transition')}"
 
 
 @_told_if_broken
 def _plan(name: str) -> str:
     plan = preset_plan(name)
-    return f"{len(plan.stages)} stages, {plan.epochs} epochs"
+    return f"{counted(len(plan.stages), 'stage')}, {counted(plan.epochs, 'epoch')}"

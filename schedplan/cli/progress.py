@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,9 +13,11 @@ from rich.filesize import decimal
 from rich.logging import RichHandler
 
 from schedplan.cli.live import Live
+from schedplan.config import Setup
+from schedplan.errors import SchedplanError
 from schedplan.journal import RunFolder
 from schedplan.knees import KneeEstimator, Mode, Verdict
-from schedplan.report.text import duration
+from schedplan.report.text import counted, duration
 from schedplan.solver import DiskEvent, Event, PlanEvent, RunEvent
 from schedplan.solver.search import SUPERSEDED
 from schedplan.transition import EpochEvent, PauseEvent, RetryEvent, TransitionEvent
@@ -43,8 +45,24 @@ def log_to_stderr(verbosity: int) -> None:
 
 
 @contextmanager
-def log_to_file(path: Path) -> Iterator[None]:
-    """Keep a log of everything in the run folder, appended to by every run."""
+def session(setup: Setup, folder: RunFolder) -> Iterator[None]:
+    """Log what happens while a run trains, tell errors with their place in the configuration, and
+    come back to the present folder, wherever a trainer goes.
+
+    Args:
+        setup: the configuration.
+        folder: of the run; `log.txt` in it has every session.
+    """
+    with _log_to_file(folder.path / "log.txt"), chdir("."):
+        try:
+            yield
+        except SchedplanError as error:
+            log.debug("ended by an error", exc_info=True)
+            raise setup.locate(error) from None
+
+
+@contextmanager
+def _log_to_file(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -75,13 +93,20 @@ class Display:
 
     Args:
         metric: the name of the metric.
-        total: the number of transitions.
+        total: the number of trainings.
         judge: finds the knee of what is trained in another process; None: it is not shown.
+        lengths: the epochs planned of every training, by its name; nothing in a search.
     """
 
-    def __init__(self, metric: str, total: int, judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        metric: str,
+        total: int,
+        judge: Judge | None = None,
+        lengths: Mapping[str, int] = {},
+    ) -> None:
         self._metric = metric
-        self._live = Live(metric, total, CONSOLE)
+        self._live = Live(metric, total, CONSOLE, lengths)
         self._judge = judge
         self._total = total
         self._ended: set[str] = set()  # a transition may be trained from several models
@@ -106,7 +131,8 @@ class Display:
         elif isinstance(event, DiskEvent):
             _tell_disk(event)
         elif isinstance(event, RunEvent):
-            log.info("run folder %s: %d transitions", event.folder, event.graph.transitions)
+            transitions = counted(event.graph.transitions, "transition")
+            log.info("run folder %s: %s", event.folder, transitions)
         elif isinstance(event, PlanEvent):
             log.info("plan found: %s %.4g", self._metric, event.plan.score)
 
@@ -144,11 +170,11 @@ class Display:
             log.warning("%s: failed: %s", place, outcome.reason)
         else:
             log.info(
-                "%s: %s %.4g; %d epochs trained, epoch %d kept, %s%s",
+                "%s: %s %.4g; %s trained, epoch %d kept, %s%s",
                 place,
                 self._metric,
                 outcome.score,
-                outcome.epochs_trained,
+                counted(outcome.epochs_trained, "epoch"),
                 outcome.epoch,
                 f"{outcome.seconds:.1f} s",
                 self._left_in_words(),

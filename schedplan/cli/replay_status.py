@@ -8,13 +8,14 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from schedplan.cli.status import rest
+from schedplan.cli.pace import Pace, Taken
+from schedplan.cli.status import failed, rest
 from schedplan.cli.tables import make_table
 from schedplan.journal import RunFolder
 from schedplan.plan import Plan
 from schedplan.report import of_replay
 from schedplan.report.content import Training
-from schedplan.report.text import duration
+from schedplan.report.text import counted, duration
 
 Facts = dict[str, Any]
 
@@ -27,11 +28,12 @@ def replay_status_facts(folder: RunFolder, plan: Plan) -> Facts:
     return {
         "run": str(folder.path),
         "finished": content.finished,
+        "failure": content.failure or None,
         "metric": plan.metric,
         "epochs": sum(training.epochs for training in trainings),
         "planned": plan.epochs,
         "seconds": sum(training.seconds for training in trainings),
-        "seconds_left": _seconds_left(trainings, lengths),
+        "seconds_left": None if content.failure else _seconds_left(trainings, lengths),
         "details": [
             _row(training, length) for training, length in zip(trainings, lengths, strict=True)
         ],
@@ -60,21 +62,17 @@ def _row(training: Training, length: int) -> Facts:
 
 
 def _seconds_left(trainings: Sequence[Training], lengths: Sequence[int]) -> float | None:
-    """Return the seconds of all epochs left, at the speed of their stage or, before it has any, of
-    those trained so far; None before there are any."""
-    epochs = sum(training.epochs for training in trainings)
-    if not epochs:
-        return None
-    typical = sum(training.seconds for training in trainings) / epochs
-    return sum(
-        (length - each.epochs) * (each.seconds / each.epochs if each.epochs else typical)
-        for each, length in zip(trainings, lengths, strict=True)
-    )
+    """Return the seconds of all epochs left; None before one is trained."""
+    pace, left = Pace(), []
+    for each, length in zip(trainings, lengths, strict=True):
+        if each.status == "done":
+            pace.learn(each.status, each.epochs, each.seconds)
+        else:
+            left.append(Taken(each.epochs, each.seconds, length))
+    return pace.rest(left)
 
 
 def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
-    for row in facts["details"]:
-        if row["status"] == "failed":
-            yield f"{row['training']} failed: {row['reason']}"
-    trained = f"{facts['epochs']:,} of {facts['planned']:,} epochs"
+    yield from failed(facts)
+    trained = f"{facts['epochs']:,} of {counted(facts['planned'], 'epoch')}"
     yield f"{trained} in {duration(facts['seconds'])}; {rest(facts)}"

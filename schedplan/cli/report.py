@@ -14,6 +14,7 @@ from schedplan.cli.status import best_so_far
 from schedplan.config import Setup, load_run
 from schedplan.journal import RunFolder
 from schedplan.report import Content, of_replay, of_search, write_figures, write_report
+from schedplan.report.text import counted
 
 
 def report(
@@ -50,7 +51,7 @@ def report(
     log.info("%s", file)
     if figures:
         written = write_figures(figures, content)
-        log.info("%d pictures in %s", len(written), figures)
+        log.info("%s in %s", counted(len(written), "picture"), figures)
 
 
 def read_content(folder: RunFolder) -> Content:

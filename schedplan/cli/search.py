@@ -1,16 +1,16 @@
-"""What `schedplan run` does: search, confirm, draw, and say what a person would want to know."""
+"""What `schedplan run` does: search, draw, and say what a person would want to know."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import chdir, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from schedplan.cli.observers import ALWAYS, Trackers, observed, write_trackers
-from schedplan.cli.progress import Display, judge_of, log, log_to_file
+from schedplan.cli.progress import Display, judge_of, log, session
 from schedplan.cli.report import search_content
 from schedplan.cli.status import (
     best_so_far,
@@ -19,13 +19,13 @@ from schedplan.cli.status import (
     status_facts,
 )
 from schedplan.config import Setup
-from schedplan.course import confirm
-from schedplan.errors import PlanError, SchedplanError
+from schedplan.errors import PlanError
 from schedplan.executors import SerialExecutor
 from schedplan.frontier import Pareto
-from schedplan.journal import RunFolder, remove_folder
+from schedplan.journal import RunFolder
 from schedplan.plan import Plan
 from schedplan.report import begun_trainings, ended_trainings, trace, write_graph, write_report
+from schedplan.report.text import counted, listed
 from schedplan.solver import solve
 
 
@@ -39,12 +39,6 @@ def trained_with(setup: Setup) -> dict[str, Any]:
     return {"trainer": setup.facts()["trainer"], "data": setup.data}
 
 
-def replay_facts(setup: Setup, plan: Plan, seed: int | None = None) -> dict[str, Any]:
-    """Return what determines the result of training along a plan; a seed, if it has another one."""
-    facts = {"replay": plan.as_dict(), **trained_with(setup)}
-    return facts if seed is None else {**facts, "seed": seed}
-
-
 def bind(folder: RunFolder, config: Mapping[str, Any], setup: Setup) -> None:
     """Bind a run folder to a configuration, unless somebody is working in it."""
     # What is no run folder yet is not marked as held: it may be somebody else's.
@@ -55,7 +49,7 @@ def bind(folder: RunFolder, config: Mapping[str, Any], setup: Setup) -> None:
 def find_plan(
     setup: Setup,
     folder: RunFolder,
-    executor: Executor,
+    make_executor: Callable[[], Executor],
     retry_failed: bool,
     trackers: Trackers = ALWAYS,
 ) -> Plan:
@@ -68,19 +62,15 @@ def find_plan(
         log.info("the run is finished; to search anew, name another folder with --out")
         write_trackers(setup, folder, trackers)
         return earlier
-    if setup.options.speculate and isinstance(executor, SerialExecutor):
-        log.warning("search.speculate does nothing without --workers or --devices")
-    if earlier and retry_failed:  # an interrupted retry must not look like a finished run
-        with folder.hold():
-            replace(earlier, complete=False).save(folder.plan_file)
-    if any(folder.trainings()):
-        log.info("resuming: %s", progress_in_words(status_facts(folder, setup)))
-    with log_to_file(folder.path / "log.txt"):
-        try:
-            return _search(setup, folder, executor, retry_failed, trackers)
-        except SchedplanError as error:
-            log.debug("ended by an error", exc_info=True)
-            raise setup.locate(error) from None
+    with session(setup, folder), make_executor() as executor:
+        if setup.options.speculate and isinstance(executor, SerialExecutor):
+            log.warning("search.speculate does nothing without --workers or --devices")
+        if earlier and retry_failed:  # an interrupted retry must not look like a finished run
+            with folder.hold():
+                replace(earlier, complete=False).save(folder.plan_file)
+        if any(folder.trainings()):
+            log.info("resuming: %s", progress_in_words(status_facts(folder, setup)))
+        return _search(setup, folder, executor, retry_failed, trackers)
 
 
 def _plan_so_far(folder: RunFolder) -> Plan | None:
@@ -103,11 +93,7 @@ def _search(
 ) -> Plan:
     judge = judge_of(folder, setup.estimator, setup.config.mode)
     display = Display(setup.config.metric, setup.graph.transitions, judge)
-    with (
-        executor,
-        observed(setup, folder, display, trackers) as on_event,
-        chdir("."),  # to come back, wherever a trainer goes
-    ):
+    with observed(setup, folder, display, trackers) as on_event:
         return solve(
             setup.problem,
             folder.path,
@@ -121,69 +107,18 @@ def _search(
         )
 
 
-def confirm_plan(
-    setup: Setup,
-    folder: RunFolder,
-    plan: Plan,
-    executor: Executor,
-    trackers: Trackers = ALWAYS,
-) -> Plan:
-    """Return the plan of a run with the score that training along it once more has reached.
-
-    What cannot be confirmed is returned as it is, with a warning. The trackers write into the
-    folder of the confirmation.
-    """
-    if not plan.complete:
-        log.warning("--confirm does nothing: it waits for the end of the search")
-        return plan
-    if not plan.stages:
-        log.warning("--confirm does nothing: the plan has no stages to train along")
-        return plan
-    if plan.confirmed is not None:
-        log.info("the plan is confirmed already")
-        return plan
-    place, bare = RunFolder(folder.confirmation), plan.bare.as_dict()
-    with folder.hold(), log_to_file(folder.path / "log.txt"):
-        if place.config_file.exists() and place.config().get("replay") != bare:
-            log.info("the plan has changed since it was last confirmed")
-            remove_folder(place.path)
-        log.info("confirming the plan: training along it once more, from scratch")
-        config = replay_facts(setup, plan.bare, plan.confirmation_seed)
-        bind(place, config, setup)
-        display = Display(plan.metric, len(plan.path))
-        with executor, observed(setup, place, display, trackers) as on_event, chdir("."):
-            confirmed = confirm(
-                plan,
-                setup.trainer,
-                place.path,
-                executor=executor,
-                on_event=on_event,
-                config=config,
-            )
-        confirmed.save(folder.plan_file)
-    return confirmed
-
-
-def say_other_options(plan: Plan, setup: Setup) -> None:
-    """Say which of the trainer's options are not those that the plan was found with."""
-    found_with = plan.provenance["config"].get("trainer", {})
-    for name, value in (setup.config.trainer.model_extra or {}).items():
-        if found_with.get(name) != value:
-            log.info("for the replay, trainer.%s is %s", name, value)
-
-
 def load_front(setup: Setup, folder: RunFolder) -> dict[Path, Plan]:
     """Return the plans that trade score for cost, the cheapest first; none if not asked for."""
     if not isinstance(setup.options.frontier, Pareto):
         return {}
-    return {file: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))}
+    return {file: Plan.load(file) for file in folder.front_plans()}
 
 
 def draw(folder: RunFolder, setup: Setup, output: Path) -> None:
     """Draw the graph of a run with what is known about it."""
     config = setup.config
-    plan = Plan.load(folder.plan_file) if folder.plan_file.exists() else None
-    found = trace(setup.graph, ended_trainings(folder, setup.graph), config.mode, plan)
+    trainings = ended_trainings(folder, setup.graph)
+    found = trace(setup.graph, trainings, config.mode, best_so_far(folder))
     write_graph(
         output,
         setup.graph,
@@ -216,9 +151,8 @@ def warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None
     if facts["failed"]:
         unable = f" and {facts['waiting']} could not start" if plan.complete else ""
         log.warning(
-            "%d transitions failed%s; see `schedplan status %s`. Once the cause is mended: "
-            "--retry-failed",
-            facts["failed"],
+            "%s failed%s; see `schedplan status %s`. Once the cause is mended: --retry-failed",
+            counted(facts["failed"], "transition"),
             unable,
             folder.path,
         )
@@ -234,6 +168,5 @@ def warn_of_what_is_missing(setup: Setup, folder: RunFolder, plan: Plan) -> None
 
 def warn_of_unreached(setup: Setup) -> None:
     """Say which final states no start leads to."""
-    if setup.graph.unreached:
-        names = ", ".join(state.label for state in setup.graph.unreached)
-        log.warning("no start leads to the final states %s", names)
+    if names := [state.label for state in setup.graph.unreached]:
+        log.warning("no start leads to %s: %s", counted(len(names), "final state"), listed(names))

@@ -11,14 +11,15 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from schedplan.cli.pace import Pace, at_work
+from schedplan.cli.pace import Pace, Taken, at_work
 from schedplan.cli.tables import make_table
 from schedplan.cli.views import plan_title
 from schedplan.config import Setup
 from schedplan.journal import RunFolder, TransitionFolder, fingerprint, transition_key
 from schedplan.plan import Plan
 from schedplan.report import ended_trainings, trace
-from schedplan.report.text import duration
+from schedplan.report.failure import search_failure
+from schedplan.report.text import counted, duration
 from schedplan.solver import Budget
 from schedplan.solver.search import SUPERSEDED
 from schedplan.space import State
@@ -42,7 +43,8 @@ def best_so_far(folder: RunFolder) -> Plan | None:
 
 def status_facts(folder: RunFolder, setup: Setup) -> Facts:
     """Return the best so far; what is done, begun, pruned, failed and waiting; how long the rest
-    may take; and of what is begun, the epoch that would be kept if it ended now (`knee`).
+    may take; and of what is begun, the epoch that would be kept if it ended now (`knee`), with its
+    score.
 
     A transition that can never start because all that lead to it failed counts as waiting. One that
     was trained from several models has a row for each of them, but counts once.
@@ -60,15 +62,18 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
         if not kin:
             kin.append({**_WAITING, "transition": key})
     every = [row for kin in rows.values() for row in kin]
-    shown = trace(setup.graph, ended_trainings(folder, setup.graph), setup.config.mode).outcomes
+    ended = ended_trainings(folder, setup.graph)
+    shown = trace(setup.graph, ended, setup.config.mode).outcomes
     counts = Counter(shown[key].status if key in shown else _rest(kin) for key, kin in rows.items())
     plan = best_so_far(folder)
     is_finished = plan is not None and plan.complete
+    failure = search_failure(setup.graph, ended) or None
     left = _foretell(every, counts["waiting"], latest)
     pruned = [row for row in every if row["status"] == "pruned"]
     return {
         "run": str(folder.path),
         "finished": is_finished,
+        "failure": failure,
         "plan": plan and _plan_facts(plan),
         "best": _best(every, setup),
         "transitions": len(edges),
@@ -76,7 +81,7 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
         "epochs": sum(row["epochs"] for row in every),
         "cost": sum(row["cost"] for row in every) if setup.options.cost else None,
         "seconds": sum(row["seconds"] for row in every),
-        "seconds_left": 0.0 if is_finished else left,
+        "seconds_left": 0.0 if is_finished else None if failure else left,
         "pruned_by": dict(Counter(row["rule"] for row in pruned)),
         "pruned_after": sum(row["epochs"] for row in pruned),
         "details": every,
@@ -86,7 +91,7 @@ def status_facts(folder: RunFolder, setup: Setup) -> Facts:
 def status_table(facts: Mapping[str, Any]) -> Group:
     """Show `status_facts`: a row per training, why some failed, and a summary at the end."""
     rows = [
-        (r["transition"], _status(r), r["epochs"], _kept(r), r["score"], _left(r))
+        (r["transition"], _status(r), r["epochs"], *_kept(r), _left(r))
         for r in facts["details"]
         if r["status"] != "waiting"
     ]
@@ -104,14 +109,16 @@ def _footnotes(rows: Sequence[Sequence[Any]]) -> Iterator[str]:
     if any("@" in row[0] for row in rows):
         yield "with @: the same transition, trained once more or from another model of its source"
     if any(str(row[3]).startswith("(") for row in rows):
-        yield "in brackets: the epoch that would be kept if training ended now"
+        yield "in brackets: the epoch that would be kept if training ended now, and its score"
 
 
 def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield from failed(facts)
     yield progress_in_words(facts)
     if facts["pruned_by"]:
         rules = ", ".join(f"{rule} {number}" for rule, number in facts["pruned_by"].items())
-        yield f"trainings pruned by {rules}; {facts['pruned_after']} epochs had gone into them"
+        gone = counted(facts["pruned_after"], "epoch")
+        yield f"trainings pruned by {rules}; {gone} had gone into them"
     yield f"{spent(facts)}; {rest(facts)}"
     if facts["plan"]:
         yield f"the plan: {facts['plan']['summary']}"
@@ -124,8 +131,9 @@ def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
 def progress_in_words(facts: Mapping[str, Any]) -> str:
     """Return in words how many transitions are how far, as told by `status_facts`."""
     return (
-        f"{facts['done']} of {facts['transitions']} transitions done, {facts['failed']} failed, "
-        f"{facts['pruned']} pruned, {facts['begun']} begun, {facts['waiting']} waiting"
+        f"{facts['done']} of {counted(facts['transitions'], 'transition')} done, "
+        f"{facts['failed']} failed, {facts['pruned']} pruned, {facts['begun']} begun, "
+        f"{facts['waiting']} waiting"
     )
 
 
@@ -145,14 +153,24 @@ def budget_ended(budget: Budget, facts: Mapping[str, Any]) -> str:
 
 def rest(facts: Mapping[str, Any]) -> str:
     """Return in words how long what is told by the facts of a search or a replay still takes."""
+    if facts["finished"]:
+        return "finished"
+    if facts["failure"]:
+        return "failed"
     left = facts["seconds_left"]
-    return "finished" if facts["finished"] else f"about {duration(left)} left" if left else "begun"
+    return "time left not known yet" if left is None else f"about {duration(left)} left"
+
+
+def failed(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a search or a replay has failed by, told by its facts, if it has."""
+    if facts["failure"]:
+        yield f"failed: {facts['failure']}"
 
 
 def spent(facts: Mapping[str, Any]) -> str:
     """Return in words what the training told by `status_facts` took."""
     cost = "" if facts["cost"] is None else f" of cost {facts['cost']:,.6g}"
-    return f"{facts['epochs']:,} epochs{cost} in {duration(facts['seconds'])}"
+    return f"{counted(facts['epochs'], 'epoch')}{cost} in {duration(facts['seconds'])}"
 
 
 _WAITING: Facts = {
@@ -186,7 +204,7 @@ def _row(training: TransitionFolder, target: State, setup: Setup) -> Facts:
         return {**facts, **ended, "rule": outcome.rule}
     if progress.scores:
         verdict = setup.estimator(progress.scores, setup.config.mode)
-        return {**facts, "knee": verdict.epoch, "score": progress.scores[-1]}
+        return {**facts, "knee": verdict.epoch, "score": verdict.score}
     return facts
 
 
@@ -200,8 +218,8 @@ def _foretell(
             pace.learn(row["status"], row["epochs"], row["seconds"])
     begun = [row for row in rows if row["status"] == "begun"]
     for row in begun:
-        row["seconds_left"] = pace.left(row["epochs"], row["seconds"])
-    taken = [(row["epochs"], row["seconds"]) for row in begun]
+        row["seconds_left"] = pace.left(Taken(row["epochs"], row["seconds"]))
+    taken = [Taken(row["epochs"], row["seconds"]) for row in begun]
     return pace.rest(taken, waiting, at_work(latest))
 
 
@@ -231,8 +249,11 @@ def _rest(rows: Sequence[Facts]) -> str:
     return "begun" if any(row["status"] == "begun" for row in rows) else "waiting"
 
 
-def _kept(row: Facts) -> Any:
-    return row["epoch"] if row["knee"] is None else f"({row['knee']})"
+def _kept(row: Facts) -> tuple[Any, Any]:
+    """Return the epoch that is kept and its score; in brackets where that may change."""
+    if row["knee"] is None:
+        return row["epoch"], row["score"]
+    return f"({row['knee']})", f"({row['score']:.4g})"
 
 
 def _left(row: Facts) -> str:

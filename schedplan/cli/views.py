@@ -15,7 +15,7 @@ from schedplan.cli.tables import make_table, pairs_table
 from schedplan.config import Setup
 from schedplan.journal import Outcome
 from schedplan.plan import Plan, Stage
-from schedplan.report.text import exact, listed
+from schedplan.report.text import counted, exact, listed
 from schedplan.space import INITIAL
 
 
@@ -107,7 +107,7 @@ def plan_table(plan: Plan) -> Group:
 def plan_title(plan: Plan) -> str:
     """Return in words what a plan reaches: as fitted, as measured, and when trained once more."""
     so_far = "" if plan.complete else ", the best so far"
-    return f"{plan.name}: {plan_scores(plan)}; {plan.epochs} epochs{so_far}"
+    return f"{plan.name}: {plan_scores(plan)}; {counted(plan.epochs, 'epoch')}{so_far}"
 
 
 def plan_scores(plan: Plan) -> str:

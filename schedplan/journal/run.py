@@ -85,6 +85,10 @@ class RunFolder:
         """The folder of plans that trade score for cost."""
         return self.path / "front"
 
+    def front_plans(self) -> list[Path]:
+        """Return the files of these plans, the cheapest first."""
+        return sorted(self.front.glob("plan-*.yaml"))
+
     @property
     def confirmation(self) -> Path:
         """The folder in which the plan was trained along once more."""

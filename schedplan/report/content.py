@@ -104,6 +104,7 @@ class Content:
         view: the graph searched; None for a replay.
         cost: the hyperparameter that says what an epoch costs; None: 1.
         front: the plans that trade score for cost, by name, the cheapest first.
+        failure: what the run has failed by; empty while there is a way to its end.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Content:
     view: GraphView | None = None
     cost: str | None = None
     front: Mapping[str, Plan] = field(default_factory=dict)
+    failure: str = ""
 
     @property
     def finished(self) -> bool:

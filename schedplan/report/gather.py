@@ -13,6 +13,7 @@ from schedplan.journal import Outcome, RunFolder, TransitionFolder, transition_k
 from schedplan.knees import KneeEstimator
 from schedplan.plan import Plan, Stage
 from schedplan.report.content import Content, Step, Training
+from schedplan.report.failure import replay_failure, search_failure
 from schedplan.report.path import Trace, begun_trainings, ended_trainings, trace
 from schedplan.report.view import GraphView
 from schedplan.solver import SearchOptions
@@ -40,7 +41,8 @@ def of_search(
     """
     config = folder.config()
     metric, mode = config["metric"], config["mode"]
-    found = trace(graph, ended_trainings(folder, graph), mode, plan)
+    ended = ended_trainings(folder, graph)
+    found = trace(graph, ended, mode, plan)
     trainings = tuple(
         _judged(training, estimator, config) for training in _all(folder, graph, options, found)
     )
@@ -64,7 +66,8 @@ def of_search(
             begun=begun_trainings(folder),
         ),
         cost=options.cost,
-        front={file.stem: Plan.load(file) for file in sorted(folder.front.glob("plan-*.yaml"))},
+        front={file.stem: Plan.load(file) for file in folder.front_plans()},
+        failure=search_failure(graph, ended),
     )
 
 
@@ -87,6 +90,7 @@ def of_replay(folder: RunFolder, plan: Plan) -> Content:
             for s, each in pairs
         ),
         plan=plan,
+        failure=replay_failure(training for _, training in pairs),
     )
 
 

@@ -10,6 +10,7 @@ from schedplan.report.diagram import Diagram
 from schedplan.report.layout import Layout, lay_out, moving_axes
 from schedplan.report.overview import Overview
 from schedplan.report.picture import AnyCanvas, Picture
+from schedplan.report.text import counted
 from schedplan.report.view import GraphView
 
 _MOST_BOXES = 200
@@ -46,7 +47,8 @@ def _in_words(view: GraphView) -> str:
     kinds = Counter("chosen" if arrow.chosen else arrow.status for arrow in view.arrows)
     counts = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     path = " > ".join(["S0", *(arrow.target.label for arrow in view.path)]) if view.path else "none"
-    return f"{view.graph.states} states; transitions: {counts}. The chosen path: {path}."
+    states = counted(view.graph.states, "state")
+    return f"{states}; transitions: {counts}. The chosen path: {path}."
 
 
 def _make_sheet(

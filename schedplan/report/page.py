@@ -108,7 +108,7 @@ def render(content: Content) -> str:
         content=content,
         title="Report of a search" if content.view else "Report of a replay",
         sections=sections,
-        state=_state(content),
+        state=printable(_state(content)),
         figures=list(_figures(content)),
         schedule=schedule_picture(content) if content.epochs else None,
         stages=stage_table(content),
@@ -214,10 +214,12 @@ def _groups(details: Sequence[_Detail]) -> list[dict[str, Any]]:
 
 def _state(content: Content) -> str:
     """Return in words how far the run is."""
-    counts = Counter(training.status for training in content.trainings)
-    left = counts["begun"] + counts["waiting"]
     if content.finished:
         return "Finished."
+    if content.failure:
+        return f"Failed: {content.failure}."
+    counts = Counter(training.status for training in content.trainings)
+    left = counts["begun"] + counts["waiting"]
     what = f"{counts['begun']} begun, {counts['waiting']} waiting"
     return f"Not finished: {counted(left, 'training')} left ({what}). All here is the best so far."
 

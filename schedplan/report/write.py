@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from schedplan.errors import UsageError
+from schedplan.checks import require_suffix
 from schedplan.graph import StateGraph, Transition
 from schedplan.journal import Outcome, write_bytes
 from schedplan.knees import Mode
@@ -13,12 +14,13 @@ from schedplan.report.exchange import dot, graphml
 from schedplan.report.graph_picture import graph_picture
 from schedplan.report.view import GraphView
 
-_FORMATS: dict[str, Callable[[GraphView], bytes]] = {
+FORMATS: Final[Mapping[str, Callable[[GraphView], bytes]]] = {
     ".svg": lambda view: graph_picture(view).svg(),
     ".png": lambda view: graph_picture(view).png(),
     ".dot": dot,
     ".graphml": graphml,
 }
+"""How a graph is written, by how the name of the file ends."""
 
 
 def write_graph(
@@ -60,11 +62,7 @@ def write_graph(
         ...     (Path(folder) / "graph.dot").read_text().splitlines()[0]
         'digraph "demo" {'
     """
-    render = _FORMATS.get(file.suffix.lower())
-    if render is None:
-        raise UsageError(
-            f"a graph cannot be written as {file.name!r}",
-            allowed=f"names that end in {', '.join(_FORMATS)}",
-        )
+    require_suffix(file, FORMATS)
+    render = FORMATS[file.suffix.lower()]
     view = GraphView.of(graph, outcomes, path, metric=metric, mode=mode, title=title, begun=begun)
     write_bytes(file, render(view))

@@ -6,7 +6,7 @@ import math
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -203,13 +203,22 @@ def _no_plan(driver: Driver) -> RunFailedError | BudgetError:
             hint="raise search.budget and run again: it goes on where it stopped; with "
             "search.order: dive there is a plan early",
         )
-    failures = driver.failures
-    shown = "; ".join(failures[:3]) + (f"; and {len(failures) - 3} more" * (len(failures) > 3))
     return RunFailedError(
-        f"no final state can be reached, {len(failures)} transitions failed: {shown}",
+        failure_in_words(driver.failures),
         hint=f"tracebacks are in {driver.folder.path / 'transitions'}/*/*/error.txt; once the "
         "cause is mended, run again with --retry-failed",
     )
+
+
+def failure_in_words(failures: Sequence[str]) -> str:
+    """Return why no final state was reached, given what has failed, each as `KEY: REASON`.
+
+    Example:
+        >>> failure_in_words(["S0__0.1: no memory"])
+        'no final state can be reached without what has failed: S0__0.1: no memory'
+    """
+    shown = "; ".join(failures[:3]) + (f"; and {len(failures) - 3} more" * (len(failures) > 3))
+    return f"no final state can be reached without what has failed: {shown}"
 
 
 def _stages(label: Label) -> Iterator[Stage]:
