@@ -54,6 +54,8 @@ def test_one_by_one_makes_single_steps_of_equal_length_from_a_start_to_a_final(d
             assert sum(abs(a - b) for a, b in zip(before, after, strict=True)) == 1
         epochs = [stage.epochs for stage in strategy.plan.stages]
         assert max(epochs) - min(epochs) <= 1
+        moving = sum(a != b for a, b in zip(states[0], states[-1], strict=True))
+        assert strategy.name.count(", then ") == max(moving - 1, 0), "other kinds have other names"
 
 
 def test_every_strategy_of_the_papers_table_3_is_there():

@@ -23,7 +23,8 @@ from schedplan import Plan, SimulatedTrainer
 from schedplan.baselines import Compared, Evolved, Population, Result
 from schedplan.cli.app import app
 from schedplan.cli.compare import Searched, compare_all, evolve_all, strategies_of
-from schedplan.cli.comparison import compare_facts, compare_table
+from schedplan.cli.comparison import compare_facts
+from schedplan.cli.comparison_table import compare_table
 from schedplan.cli.scatter import draw_comparison
 from schedplan.cli.search import bind, find_plan, run_facts
 from schedplan.config import load_config
@@ -88,7 +89,8 @@ def test_a_comparison_that_is_killed_goes_on_to_the_same_table(folder):
 
     groups = {group["group"]: group for group in facts["groups"]}
     kinds = ["plan", "hand-tuned", "side-by-side", "one-by-one", "constant"]
-    assert list(groups) == kinds
+    assert list(groups) == [*kinds, "4 epochs", "6 epochs"]
+    assert [groups[name]["length"] for name in ("4 epochs", "6 epochs")] == [4, 6]
     plan, best = Plan.load(folder / "runs" / "demo"), groups["plan"]["best"]
     stages = facts["strategies"][0]["stages"]
     assert [stage["epochs"] for stage in stages] == [stage.epochs for stage in plan.stages]
@@ -374,6 +376,29 @@ def judged(own: float, tuned: float, mode: str, reported: str) -> dict:
     known = {"name": "demo", "metric": "top1", "cost_unit": None, "seeds": 3, "strategies": []}
     groups = [group("plan", own), group("hand-tuned", tuned)]
     return {**known, "mode": mode, "reported": reported, "groups": groups}
+
+
+@pytest.mark.parametrize(
+    ("means", "mode", "reported", "words"),
+    [
+        ({8: 0.6, 16: 0.75, 32: 0.9}, "max", "top1", "16 epochs alone, which"),
+        ({8: 0.6, 16: 0.75, 32: 0.9}, "min", "top1", "8 epochs alone, which"),
+        ({8: 0.6}, "max", "top1", None),
+        ({8: 0.6, 16: 0.75}, "max", "loss", None),
+    ],
+)
+def test_the_cheapest_length_that_does_no_worse_is_told(means, mode, reported, words):
+    facts = judged(0.7, 0.9, mode, reported)
+    for length, mean in means.items():
+        group = judged(0.7, mean, mode, reported)["groups"][1]
+        search = {"epochs": 2 * length, "cost": 2.0 * length, "seconds": 1.0}
+        group |= {"group": f"{length} epochs", "length": length, "search": search}
+        facts["groups"].append({**group, "searches": [{"search": search, "complete": True}]})
+    sentences = " ".join(told(facts).split())
+    assert ("Those of" in sentences) == (words is not None)
+    if words:
+        times = "1.6 times" if "16" in words else "0.8 times"
+        assert f"Those of {words} who knew the length could try for {times} as many" in sentences
 
 
 @pytest.mark.parametrize(

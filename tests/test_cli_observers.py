@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,21 @@ def test_every_run_keeps_its_epochs_also_a_replay_and_a_confirmation(inside):
     run("replay", "runs/demo")
     for folder in (demo, demo / "confirm", inside / "runs" / "demo-replay"):
         assert written(folder) == recorded(folder) != []
+    (demo / "confirm" / "epochs.csv").unlink()
+    run("run", "config.yaml", "--confirm", "--track", "lines")
+    for folder in (demo, demo / "confirm"):
+        assert written(folder) == recorded(folder)
+        assert (folder / "lines.txt").exists()
+
+
+def test_a_replay_lies_beside_the_run_wherever_it_is_called_from(inside, monkeypatch):
+    run("run", "config.yaml")
+    for folder, name in {"demo": ".", "demo/transitions": ".."}.items():
+        monkeypatch.chdir(inside / "runs" / folder)
+        run("replay", name)
+        assert recorded(inside / "runs" / "demo-replay") != []
+        assert not list((inside / "runs" / "demo").rglob("*-replay"))
+        shutil.rmtree(inside / "runs" / "demo-replay")
 
 
 def test_a_tracker_is_told_of_what_is_finished(inside):

@@ -52,7 +52,7 @@ class Schedule:
                     f"the plan has no hyperparameter {self.rate!r}",
                     allowed=stage.params,
                     hint=did_you_mean(self.rate, stage.params)
-                    or "`rate` names the one that is the learning rate",
+                    or "`rate`, or --rate of `export`, names the one that is the learning rate",
                 )
             value = stage.params[self.rate]
             if type(value) not in (int, float) or not 0 < value < math.inf:

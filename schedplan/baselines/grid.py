@@ -179,8 +179,10 @@ def _one_by_one(start: State, final: State) -> Iterator[_Shape]:
         for axis, first, last in zip(axes, start, final, strict=True)
     ]
     for order in itertools.permutations(moving):
-        names = [f"{axes[each].name} {Steps(values[each]).label}" for each in (*still, *order)]
-        yield _of_states(", ".join(names), list(_walk(start, final, order)))
+        names = [f"{axis.name} {Steps(own).label}" for axis, own in zip(axes, values, strict=True)]
+        turns = ", then ".join(names[position] for position in order)
+        name = ", ".join([*(names[position] for position in still), *filter(None, [turns])])
+        yield _of_states(name, list(_walk(start, final, order)))
 
 
 def _walk(start: State, final: State, order: Sequence[int]) -> Iterator[State]:

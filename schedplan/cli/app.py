@@ -43,12 +43,13 @@ from schedplan.cli.compare import (
     search_all,
     strategies_of,
 )
-from schedplan.cli.comparison import compare_facts, compare_table
+from schedplan.cli.comparison import compare_facts
+from schedplan.cli.comparison_table import compare_table
 from schedplan.cli.curves import curves
 from schedplan.cli.export import export
 from schedplan.cli.observers import load_trackers
 from schedplan.cli.outputs import check_output
-from schedplan.cli.plans import either, read_plan, replayed_plan
+from schedplan.cli.plans import either, read_plan, replay_beside, replayed_plan
 from schedplan.cli.plugins import plugins
 from schedplan.cli.presets import presets
 from schedplan.cli.progress import log, log_to_stderr
@@ -119,7 +120,10 @@ def check(
     _ = setup.graph, setup.estimator, setup.options
     try:
         with only_data_on_stdout():
-            setup.make_trainer()
+            trainer = setup.make_trainer()
+        if getattr(trainer, "metrics", None) is None:
+            metric = setup.config.metric
+            log.info("the metric %r is not checked: the trainer does not state its metrics", metric)
     except MissingKeyError as error:
         if preset is None:
             raise
@@ -246,7 +250,7 @@ def replay_(
     trackers = load_trackers(setup, track)
     if not found.stages:
         raise UsageError("the plan has no stages to train", where=where)
-    beside = plan.with_name(f"{plan.name}-replay") if plan and plan.is_dir() else None
+    beside = replay_beside(plan) if plan and plan.is_dir() else None
     folder = RunFolder(out or beside or Path("runs") / f"{found.name}-replay")
     engines = setup.plugins.get("executors", engine).load()
     make_executor = partial(engines, None, devices, scheduler)

@@ -1,19 +1,14 @@
-"""What a comparison has shown: facts as plain data, and the tables made of them."""
+"""What a comparison has shown, as plain data."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Final
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from schedplan.baselines import (
     HAND_TUNED,
-    STAIRS,
     Compared,
     Evolved,
     Result,
@@ -24,9 +19,8 @@ from schedplan.baselines import (
 )
 from schedplan.cli.compare import Searched
 from schedplan.cli.status import status_facts
-from schedplan.cli.tables import make_table
 from schedplan.config import Setup
-from schedplan.report.text import counted, duration
+from schedplan.report.text import counted
 
 Facts = dict[str, Any]
 
@@ -50,6 +44,7 @@ def compare_facts(
     grid = [each for each in compared if each.strategy.kind in HAND_TUNED]
     groups = {"hand-tuned": grid}
     groups |= {kind: [each for each in grid if each.strategy.kind == kind] for kind in HAND_TUNED}
+    by_length = _by_length(grid)
     return {
         "name": setup.config.name,
         "metric": setup.config.metric,
@@ -60,10 +55,22 @@ def compare_facts(
         "groups": [
             _plans(searched, planned, reported),
             *(_group(name, tried, setup, reported) for name, tried in groups.items() if tried),
+            *(
+                {**_group(counted(length, "epoch"), tried, setup, reported), "length": length}
+                for length, tried in by_length.items()
+            ),
             *([_populations(evolved, setup, reported)] if evolved else []),
         ],
         "strategies": [_strategy(each, setup, reported) for each in compared],
     }
+
+
+def _by_length(grid: Sequence[Compared]) -> dict[int, list[Compared]]:
+    """Return the strategies of each length in epochs; nothing if they are all of one."""
+    found: dict[int, list[Compared]] = {}
+    for each in sorted(grid, key=lambda each: each.strategy.plan.epochs):
+        found.setdefault(each.strategy.plan.epochs, []).append(each)
+    return found if len(found) > 1 else {}
 
 
 def _plans(searched: Sequence[Searched], planned: Sequence[Compared], reported: str) -> Facts:
@@ -202,189 +209,3 @@ def _scores(values: Sequence[float], times: Sequence[int] | None = None) -> Fact
     if not values:
         return None
     return {"mean": fmean(values, times), "std": spread(values, times), "values": list(values)}
-
-
-def compare_table(facts: Mapping[str, Any]) -> Group:
-    """Show `compare_facts`: the plan against the best by hand, all strategies, and the variants."""
-    tables = [_grid(facts), *_variants(facts)]
-    return Group(_summary(facts), *map(Text, _bests(facts)), *tables, *map(Text, _notes(facts)))
-
-
-def _summary(facts: Mapping[str, Any]) -> Table:
-    """Show the best of each group and what finding it takes, as the paper's Table 5."""
-    planned, unit = facts["groups"][0], facts["cost_unit"]
-    columns = ["", "tried#", "epochs#", *(f"{each}#" for each in _metrics(facts))]
-    columns += ["held out#", "search: epochs#", *([f"cost ({unit})#"] if unit else []), "time#"]
-    rows = [
-        (
-            group["group"],
-            group["strategies"],
-            *_reached(group, facts),
-            *_spent(group, planned, unit),
-        )
-        for group in facts["groups"]
-    ]
-    seeds = counted(facts["seeds"], "seed")
-    title = f"{facts['name']}: the plan against strategies tuned by hand, {seeds}"
-    return make_table(title, columns, rows)
-
-
-def _reached(group: Facts, facts: Mapping[str, Any]) -> Iterator[object]:
-    """Yield the epochs and scores of the best of a group, and what is held out."""
-    best, failed = group["best"], group["failures"]
-    missing = "failed" if failed else "not finite"
-    yield best and _amount([each["epochs"] for each in group.get("searches", [best])])
-    for metric in _metrics(facts):
-        yield best and (_in_words(best["scores"][metric]) or missing)
-    yield _in_words(group["held_out"]) or ("failed" if failed else None)
-
-
-def _bests(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the best of each group is, a line each: names are too long for a column."""
-    for group in facts["groups"]:
-        best, failed = group["best"], group["failures"]
-        if best is not None:
-            kind = f"{best['kind']}, " if group["group"] == "hand-tuned" else ""
-            yield f"{group['group']}: {kind}{best['strategy']}"
-        else:
-            why = f"failed: {failed[0]}" if failed else "each has failed with some seed"
-            yield f"{group['group']}: {why}"
-
-
-def _spent(group: Facts, planned: Facts, unit: str | None) -> Iterator[str | None]:
-    """Yield what a group's search takes, and how many times that of the plan's."""
-    names = ("epochs", "cost") if unit else ("epochs",)
-    if group["search"] is None:
-        yield from (None for _ in (*names, "seconds"))
-        return
-    for name in names:
-        amount = _amount([each["search"][name] for each in group.get("searches", [group])])
-        times = group["search"][name] / planned["search"][name]
-        yield amount if group is planned else f"{amount} (x {times:.3g})"
-    yield duration(group["search"]["seconds"])
-
-
-def _grid(facts: Mapping[str, Any]) -> Table:
-    """Show hand-tuned strategies by their epochs, as the paper's Table 3."""
-    tuned = [each for each in facts["strategies"] if each["kind"] in HAND_TUNED]
-    lengths = sorted({each["epochs"] for each in tuned})
-    rows: dict[tuple[str, str], dict[int, Facts]] = {}
-    for each in tuned:
-        rows.setdefault((each["kind"], each["strategy"]), {})[each["epochs"]] = each
-    cells = [
-        (*names, *(_cell(found.get(length), facts["reported"]) for length in lengths))
-        for names, found in rows.items()
-    ]
-    title = f"{facts['reported']} after so many epochs"
-    return make_table(title, ["kind", "strategy", *(f"{length}#" for length in lengths)], cells)
-
-
-def _cell(strategy: Facts | None, metric: str) -> str | None:
-    if strategy is None:
-        return None
-    if strategy["failures"]:
-        return "failed"
-    return _in_words(strategy["scores"][metric]) or "not finite"
-
-
-def _variants(facts: Mapping[str, Any]) -> Iterator[Table]:
-    """Show the first plan with one state more or less, if that was trained."""
-    found = [each for each in facts["strategies"] if each["kind"] == "variant"]
-    if found:
-        metric = facts["reported"]
-        own = facts["strategies"][0]["scores"][metric]
-        rows = [
-            (
-                each["strategy"],
-                ", ".join(str(stage["epochs"]) for stage in each["stages"]),
-                _cell(each, metric),
-                _difference(each["scores"][metric], own),
-            )
-            for each in found
-        ]
-        columns = ["the plan", "epochs#", f"{metric}#", "difference#"]
-        yield make_table("the plan with one state more or less", columns, rows)
-
-
-def _difference(found: Facts | None, own: Facts | None) -> str | None:
-    return f"{found['mean'] - own['mean']:+.2g}" if found and own else None
-
-
-def _notes(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the numbers are, a line each, and why some are missing."""
-    planned, seeds = facts["groups"][0], facts["seeds"]
-    searches = len(planned["searches"])
-    yield from _verdict(facts)
-    spread = f"mean \u00b1 standard deviation over {seeds} seeds" if seeds > 1 else "with one seed"
-    yield (
-        f"Scores: of the model of the last epoch, {spread}, the same for all and not the search's."
-    )
-    yield (
-        f"The plan: scores over {searches} searches and all seeds, the search's cost over searches."
-        if searches > 1
-        else "The plan: of one search; with another seed it may find another plan (--searches)."
-    )
-    yield (
-        "Names: 'a>b' one value after the other, 'a~b' a cosine, '10 x S' so many epochs in the "
-        "state S; (x n): n times the plan's; hand-tuned: all the kinds below it together."
-    )
-    held_out = "; held out: what the best by the other seeds scores, seed by seed"
-    yield (
-        f"The best: by {facts['metric']}, and partly by luck{held_out if seeds > 1 else ''}."
-        " Search: all that was trained for a plan, and every strategy once."
-    )
-    yield (
-        f"Every stage has a fresh optimiser, and so has each of the up to {STAIRS} stairs of a "
-        "cosine. The time of strategies leaves out what is measured before a stage's first epoch."
-    )
-    if cut := sum(not search["complete"] for search in planned["searches"]):
-        which = "the search" if searches == 1 else f"{cut} of {searches} searches"
-        yield f"A budget has ended {which} early: the plan is the best so far."
-    for group in facts["groups"]:
-        if group["group"] == "pbt" and group["best"] and facts["reported"] == facts["metric"]:
-            yield "pbt: the best member by this very score and seed, so that nothing is held out."
-        for failure in group["failures"]:
-            yield f"{group['group']}: failed: {failure}"
-
-
-def _verdict(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield in a sentence how the plan does against the best by hand, if both are known."""
-    planned, tuned = facts["groups"][:2]
-    own, others = planned["held_out"], tuned["held_out"]
-    if own is None or others is None or None in (own["std"], others["std"]):
-        return
-    lead, noise = own["mean"] - others["mean"], max(own["std"], others["std"])
-    size = "within" if abs(lead) <= noise else "beyond"
-    times = tuned["search"]["epochs"] / planned["search"]["epochs"]
-    yield (
-        f"The plan is {abs(lead):.2g} {_side(lead, facts)} in {facts['reported']} than the best by "
-        f"hand, both held out, {size} the spread of {noise:.2g}; trying all by hand took "
-        f"{times:.3g} times as many epochs as finding the plan."
-    )
-
-
-def _side(lead: float, facts: Mapping[str, Any]) -> str:
-    """Return whether a score that is higher by `lead` is better; of a metric that was not planned
-    for, nobody knows, and it is just higher."""
-    if facts["reported"] != facts["metric"]:
-        return "higher" if lead >= 0 else "lower"
-    gain = lead if facts["mode"] == "max" else -lead
-    return "better" if gain >= 0 else "worse"
-
-
-def _in_words(found: Facts | None) -> str | None:
-    if found is None:
-        return None
-    spread = "" if found["std"] is None else f" \u00b1 {found['std']:.2g}"
-    return f"{found['mean']:.4g}{spread}"
-
-
-def _amount(values: Sequence[float]) -> str:
-    """Return in words the mean of epochs or costs, and their spread to two digits."""
-    found = spread(values)
-    about = "" if found is None else f" \u00b1 {float(f'{found:.2g}'):,.6g}"
-    return f"{round(fmean(values), 1):,.6g}{about}"
-
-
-def _metrics(facts: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys((facts["metric"], facts["reported"])))

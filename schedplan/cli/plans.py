@@ -34,6 +34,13 @@ def either(name: str) -> UsageError:
     return UsageError(f"either {name} or --preset has to be given, and not both")
 
 
+def replay_beside(run: Path) -> Path:
+    """Return the folder of a replay of what lies in the folder `run`."""
+    if run.name in ("", ".."):  # of the present folder, and of those above it
+        run = run.resolve()
+    return run.with_name(f"{run.name}-replay")
+
+
 def _plan_in(path: Path) -> Plan:
     folder = RunFolder(path)
     if plan := best_so_far(folder):

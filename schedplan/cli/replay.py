@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from schedplan.cli.observers import ALWAYS, Trackers, observed
+from schedplan.cli.observers import ALWAYS, Trackers, observed, write_trackers
 from schedplan.cli.progress import Display, log, session
 from schedplan.cli.search import bind, trained_with
 from schedplan.config import Setup
@@ -81,16 +81,19 @@ def confirm_plan(
     if not plan.stages:
         log.warning("--confirm does nothing: the plan has no stages to train along")
         return plan
+    place, bare = RunFolder(folder.confirmation), plan.bare.as_dict()
     if plan.confirmed is not None:
         log.info("the plan is confirmed already")
+        if place.config_file.exists():
+            write_trackers(setup, place, trackers)
         return plan
-    place, bare = RunFolder(folder.confirmation), plan.bare.as_dict()
     with folder.hold(), session(setup, folder):
         if place.config_file.exists() and place.config().get("replay") != bare:
             log.info("the plan has changed since it was last confirmed")
             remove_folder(place.path)
-        log.info("confirming the plan: training along it once more, from scratch")
-        config = replay_facts(setup, plan.bare, plan.confirmation_seed)
+        seed = plan.confirmation_seed
+        log.info("confirming the plan: training along it once more, from scratch, by seed %d", seed)
+        config = replay_facts(setup, plan.bare, seed)
         bind(place, config, setup)
         display = _display(plan)
         with (

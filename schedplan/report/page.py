@@ -293,8 +293,8 @@ def _doubts(content: Content) -> Iterator[str]:
         )
     if still := [each.target for each in path if each.kept == 0]:
         yield (
-            f"Into {listed(still)}, no epoch was kept: training only harmed, and the model went on "
-            "as it was. Such states are no stages of the schedule."
+            f"Into {listed(still)}, no epoch was kept: by its curve, training made nothing better, "
+            "and the model went on as it was. Such states are no stages of the schedule."
         )
 
 
