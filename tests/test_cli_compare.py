@@ -26,7 +26,7 @@ from schedplan.cli.compare import Searched, compare_all, evolve_all, strategies_
 from schedplan.cli.comparison import compare_facts
 from schedplan.cli.comparison_table import compare_table
 from schedplan.cli.scatter import draw_comparison
-from schedplan.cli.search import bind, find_plan, run_facts
+from schedplan.cli.search import find_plan
 from schedplan.config import load_config
 from schedplan.errors import UsageError
 from schedplan.executors import SerialExecutor
@@ -206,7 +206,6 @@ def compared(
     folder = tmp_path_factory.mktemp("frail")
     (folder / "config.yaml").write_text(FRAIL.replace("DIARY", str(folder / "diary")))
     setup, run = load_config(folder / "config.yaml"), RunFolder(folder / "run")
-    bind(run, run_facts(setup), setup)
     searched = Searched(setup, run, find_plan(setup, run, SerialExecutor, retry_failed=False))
     (folder / "diary").unlink()
     strategies = strategies_of([searched, searched], [6], with_variants=False)

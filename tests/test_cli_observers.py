@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from schedplan.cli.app import app
-from schedplan.cli.search import bind, find_plan, run_facts
+from schedplan.cli.search import find_plan
 from schedplan.config import load_config
 from schedplan.executors import SerialExecutor
 from schedplan.journal import RunFolder
@@ -119,7 +119,6 @@ def recorded(folder: Path) -> list[tuple[str, str]]:
 def test_every_run_keeps_its_epochs_also_a_replay_and_a_confirmation(inside):
     demo = inside / "runs" / "demo"
     setup = load_config(inside / "config.yaml")
-    bind(RunFolder(demo), run_facts(setup), setup)
     find_plan(setup, RunFolder(demo), SerialExecutor, False)  # as `compare` does
     assert written(demo) == recorded(demo) != []
     (demo / "epochs.csv").unlink()

@@ -56,9 +56,11 @@ def test_a_search_with_workers_that_was_ended_goes_on_to_the_same_plan(whole, si
     ],
 )
 def test_bad_options_are_one_message(whole, options, message):
-    result = schedplan("run", "config.yaml", *options, "--out", "bad", cwd=whole, code=2)
+    place = whole / f"refused: {message}"
+    result = schedplan("run", "config.yaml", *options, "--out", str(place), cwd=whole, code=2)
     assert message in result.stderr
-    assert not (whole / "bad" / "transitions").exists()
+    assert not (place / "transitions").exists()
+    assert place.exists() == (message == "16_0.04 takes 2 devices"), "it may not fit tomorrow's run"
 
 
 ON_DEVICES = """\

@@ -58,11 +58,9 @@ from schedplan.cli.replay_status import replay_status_facts, replay_status_table
 from schedplan.cli.report import report
 from schedplan.cli.scatter import PICTURES, draw_comparison
 from schedplan.cli.search import (
-    bind,
     draw,
     find_plan,
     load_front,
-    run_facts,
     show_what_is_missing,
     warn_of_unreached,
     warn_of_what_is_missing,
@@ -161,7 +159,6 @@ def run(
     trackers = load_trackers(setup, track)
     folder = RunFolder(out or Path("runs") / setup.config.name)
     with only_data_on_stdout():
-        bind(folder, run_facts(setup), setup)
         plan = find_plan(setup, folder, make_executor, retry_failed, trackers)
         if confirm:
             plan = confirm_plan(setup, folder, plan, make_executor, trackers)

@@ -27,7 +27,7 @@ from schedplan.baselines import (
     variants,
 )
 from schedplan.cli.progress import log, session
-from schedplan.cli.search import bind, find_plan, run_facts, show_what_is_missing, trained_with
+from schedplan.cli.search import find_plan, show_what_is_missing, trained_with
 from schedplan.config import Setup
 from schedplan.errors import SchedplanError, UsageError
 from schedplan.journal import RunFolder
@@ -168,7 +168,6 @@ def search_all(
         own, place = _search(setup, folder, number)
         if count > 1:
             log.info("search %d of %d, with the seed %d", number, count, own.config.seed)
-        bind(place, run_facts(own), own)
         plan = find_plan(own, place, make_executor, retry_failed=False)
         show_what_is_missing(own, place)
         found.append(Searched(own, place, plan))

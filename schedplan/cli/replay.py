@@ -31,23 +31,20 @@ def replay_plan(
 ) -> tuple[Outcome, ...]:
     """Return how the stages of a plan have ended, which are trained in the folder of a replay."""
     config = replay_facts(setup, plan, seed)
-    bind(folder, config, setup)
-    _say_other_options(plan, setup)
-    display = _display(plan)
-    with (
-        session(setup, folder),
-        make_executor() as executor,
-        observed(setup, folder, display, trackers) as on_event,
-    ):
-        return replay(
-            plan,
-            setup.trainer,
-            folder.path,
-            seed=seed,
-            executor=executor,
-            on_event=on_event,
-            config=config,
-        )
+    with make_executor() as executor:
+        bind(folder, config, setup)
+        _say_other_options(plan, setup)
+        display = _display(plan)
+        with session(setup, folder), observed(setup, folder, display, trackers) as on_event:
+            return replay(
+                plan,
+                setup.trainer,
+                folder.path,
+                seed=seed,
+                executor=executor,
+                on_event=on_event,
+                config=config,
+            )
 
 
 def _display(plan: Plan) -> Display:

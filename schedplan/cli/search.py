@@ -55,14 +55,32 @@ def find_plan(
 ) -> Plan:
     """Return the plan of a run, which is searched for unless it is finished.
 
-    The trackers have every epoch of it then, those of earlier sessions included.
+    The trackers have every epoch of it then, those of earlier sessions included. The folder becomes
+    that of the run, unless it is another's, or there is nothing that trains.
     """
-    earlier = _plan_so_far(folder)
+    earlier = None
+    if folder.config_file.exists():
+        bind(folder, run_facts(setup), setup)
+        earlier = _plan_so_far(folder)
     if earlier and earlier.complete and folder.model.is_dir() and not retry_failed:
         log.info("the run is finished; to search anew, name another folder with --out")
         write_trackers(setup, folder, trackers)
         return earlier
-    with session(setup, folder), make_executor() as executor:
+    with make_executor() as executor:
+        bind(folder, run_facts(setup), setup)
+        return _find(setup, folder, executor, retry_failed, trackers, earlier)
+
+
+def _find(
+    setup: Setup,
+    folder: RunFolder,
+    executor: Executor,
+    retry_failed: bool,
+    trackers: Trackers,
+    earlier: Plan | None,
+) -> Plan:
+    """Search, or go on with it; `earlier` is the plan that is there so far."""
+    with session(setup, folder):
         if setup.options.speculate and isinstance(executor, SerialExecutor):
             log.warning("search.speculate does nothing without --workers or --devices")
         if earlier and retry_failed:  # an interrupted retry must not look like a finished run
