@@ -60,7 +60,9 @@ def test_bad_options_are_one_message(whole, options, message):
     result = schedplan("run", "config.yaml", *options, "--out", str(place), cwd=whole, code=2)
     assert message in result.stderr
     assert not (place / "transitions").exists()
-    assert place.exists() == (message == "16_0.04 takes 2 devices"), "what a transition takes, the search sees"
+    assert place.exists() == (message == "16_0.04 takes 2 devices"), (
+        "what a transition takes, the search sees"
+    )
 
 
 ON_DEVICES = """\

@@ -56,8 +56,9 @@ def _bests(facts: Mapping[str, Any]) -> Iterator[str]:
     for group in facts["groups"]:
         best, failed = group["best"], group["failures"]
         if best is not None:
-            kind = f"{best['kind']}, " if group["group"] == "hand-tuned" else ""
-            yield f"{group['group']}: {kind}{best['strategy']}"
+            kind = best.get("kind", group["group"])
+            of_kind = "" if kind == group["group"] else f"{kind}, "
+            yield f"{group['group']}: {of_kind}{best['strategy']}"
         else:
             why = f"failed: {failed[0]}" if failed else "each has failed with some seed"
             yield f"{group['group']}: {why}"
