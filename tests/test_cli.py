@@ -46,11 +46,12 @@ from schedplan import SimulatedTrainer
 
 class Forking(SimulatedTrainer):
     def train_epoch(self):
-        worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
-        worker.start()
-        worker.terminate()
-        worker.join()
-        assert worker.exitcode == -signal.SIGTERM
+        for _ in range(50):  # however early it is terminated
+            worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
+            worker.start()
+            worker.terminate()
+            worker.join(20)
+            assert worker.exitcode == -signal.SIGTERM
         return super().train_epoch()
 """
 

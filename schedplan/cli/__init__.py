@@ -11,11 +11,15 @@ import os
 import shlex
 import signal
 import sys
+import threading
+from functools import cache
 
 __all__ = ["main"]
 
 _EVERYWHERE = {"-v", "--verbose", "-q", "--quiet", "--debug"}
 _INTERRUPTED = 130
+
+_held = threading.local()
 
 
 def main() -> None:
@@ -25,7 +29,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     arguments = _global_options_first(sys.argv[1:])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a batch system ends a job
-    os.register_at_fork(after_in_child=_end_when_terminated)
+    _heed_forks()
     try:
         _run(arguments)
     except KeyboardInterrupt:
@@ -36,9 +40,26 @@ def main() -> None:
         raise
 
 
-def _end_when_terminated() -> None:
+@cache
+def _heed_forks() -> None:
+    os.register_at_fork(
+        before=_hold_back, after_in_parent=_deliver, after_in_child=_deliver_as_without_us
+    )
+
+
+def _hold_back() -> None:
+    """Let SIGTERM wait while a process is forked: Python forgets what comes in between."""
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _deliver() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
+
+
+def _deliver_as_without_us() -> None:
     """Let what a trainer forks, such as a pool of workers, end as it would without this program."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _deliver()
 
 
 def _exit_interrupted() -> None:
