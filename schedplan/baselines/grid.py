@@ -53,13 +53,13 @@ def hand_tuned(graph: StateGraph, like: Plan, lengths: Sequence[int]) -> list[St
         >>> graph = build_graph(space, basic(), space.select({"clip": 16, "rate": 0.1}), finals)
         >>> like = Plan("demo", "top1", "max", score=None, stages=())
         >>> for strategy in hand_tuned(graph, like, [30]):
-        ...     print(f"{strategy.kind}: {strategy.name}; {len(strategy.plan.stages)} stages")
-        side-by-side: clip 16>32, rate 0.1>0.01; 2 stages
-        side-by-side: clip 16>32, rate 0.1~0.01; 20 stages
-        one-by-one: clip 16>32, rate 0.1>0.01; 3 stages
-        one-by-one: rate 0.1>0.01, clip 16>32; 3 stages
-        constant: clip 32, rate 0.1; 1 stages
-        constant: clip 32, rate 0.01; 1 stages
+        ...     print(f"{strategy.kind}: {strategy.name} ({len(strategy.plan.stages)})")
+        side-by-side: clip 16>32, rate 0.1>0.01 (2)
+        side-by-side: clip 16>32, rate 0.1~0.01 (20)
+        one-by-one: clip 16>32, then rate 0.1>0.01 (3)
+        one-by-one: rate 0.1>0.01, then clip 16>32 (3)
+        constant: clip 32, rate 0.1 (1)
+        constant: clip 32, rate 0.01 (1)
     """
     check_lengths(lengths)
     shapes = check_size(graph, len(lengths))
