@@ -83,7 +83,11 @@ def stages_by_key(plan: Plan) -> dict[str, Stage]:
         ['stage-01', 'stage-02']
     """
     numbered = enumerate(plan.path, start=1 if plan.initial is None else 0)
-    return {f"stage-{number:02d}": stage for number, stage in numbered}
+    return {_key(number): stage for number, stage in numbered}
+
+
+def _key(number: int) -> str:
+    return f"stage-{number:02d}"
 
 
 class _Course:
@@ -100,7 +104,7 @@ class _Course:
     ) -> None:
         self._stages = stages_by_key(plan)
         # All plans begin with the same seed, also where no epoch of their first training is kept.
-        self._steps = {key: f"stage-{n:02d}" for n, key in enumerate(self._stages, start=1)}
+        self._steps = {key: _key(number) for number, key in enumerate(self._stages, start=1)}
         self._before = {key: before for before, key in pairwise(self._stages)}
         self._plan, self._trainer, self._run = plan, trainer, run
         self._seed, self._on_event = seed, on_event

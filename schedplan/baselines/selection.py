@@ -38,9 +38,9 @@ def spread(values: Sequence[float], times: Sequence[int] | None = None) -> float
     """
     if len(values) < 2:
         return None
-    weights = (
-        [weight / sum(times) for weight in times] if times else [1 / len(values)] * len(values)
-    )
+    times = times or [1] * len(values)
+    total = sum(times)
+    weights = [weight / total for weight in times]
     mean = fmean(values, weights)
     variance = sum(w * (value - mean) ** 2 for w, value in zip(weights, values, strict=True))
     return math.sqrt(variance / (1 - sum(weight**2 for weight in weights)))

@@ -58,8 +58,8 @@ def find_plan(
     The trackers have every epoch of it then, those of earlier sessions included. The folder becomes
     that of the run, unless it is another's, or there is nothing that trains.
     """
-    earlier = None
-    if folder.config_file.exists():
+    is_new, earlier = not folder.config_file.exists(), None
+    if not is_new:
         bind(folder, run_facts(setup), setup)
         earlier = _plan_so_far(folder)
     if earlier and earlier.complete and folder.model.is_dir() and not retry_failed:
@@ -67,7 +67,8 @@ def find_plan(
         write_trackers(setup, folder, trackers)
         return earlier
     with make_executor() as executor:
-        bind(folder, run_facts(setup), setup)
+        if is_new:
+            bind(folder, run_facts(setup), setup)
         return _find(setup, folder, executor, retry_failed, trackers, earlier)
 
 
